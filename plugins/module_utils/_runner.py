@@ -1,0 +1,147 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""The only place that executes a command on the builder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
+
+# Base system and packages, as root's login would have it. Never the caller's: sshd starts modules with less.
+SEARCH_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a command did: argument list, exit status, decoded output."""
+
+    argv: Tuple[str, ...]
+    rc: int
+    stdout: str
+    stderr: str
+
+
+def _text(data: Optional[bytes]) -> str:
+    return (data or b"").decode("utf-8", "surrogateescape")
+
+
+def first_line(text: str) -> str:
+    """The first line that says something, for a one-line message."""
+    for line in text.splitlines():
+        if line.strip():
+            return line.strip()
+    return ""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs argument lists, never a shell, with a C locale and a fixed search path."""
+
+    environ: Dict[str, str] = field(default_factory=dict)
+
+    def which(self, name: str) -> Optional[str]:
+        """Absolute path of a command of the builder, or None."""
+        return shutil.which(name, path=SEARCH_PATH)
+
+    def _env(self) -> Dict[str, str]:
+        env = dict(os.environ, PATH=SEARCH_PATH, LC_ALL="C")
+        env.update(self.environ)
+        return env
+
+    def run(
+        self,
+        argv: Sequence[str],
+        ok: Sequence[int] = (0,),
+        stdin: Optional[bytes] = None,
+        cwd: Optional[str] = None,
+        timeout: Optional[float] = None,
+        failed: Optional[str] = None,
+    ) -> Completed:
+        """Run a command to its end.
+
+        :param ok: exit statuses that are an answer, not a failure.
+        :param timeout: seconds; the command is killed after them.
+        :param failed: start of the message when it fails (object and verb); the tool's first line is the cause.
+        :raises ToolError: not found, timed out, or an exit status outside ``ok``.
+        """
+        args = list(argv)
+        try:
+            done = subprocess.run(
+                args,
+                input=stdin,
+                stdin=subprocess.DEVNULL if stdin is None else None,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=cwd,
+                env=self._env(),
+                timeout=timeout,
+                check=False,
+            )
+        except FileNotFoundError as exc:
+            raise ToolError(f"{failed or args[0]}: command not found: {args[0]}", args, 127) from exc
+        except subprocess.TimeoutExpired as exc:
+            raise ToolError(
+                f"{failed or args[0]}: no answer after {timeout:g} s", args, 124, _text(exc.stdout), _text(exc.stderr)
+            ) from exc
+        result = Completed(tuple(args), done.returncode, _text(done.stdout), _text(done.stderr))
+        if result.rc not in ok:
+            cause = first_line(result.stderr) or first_line(result.stdout) or f"exit status {result.rc}"
+            raise ToolError(f"{failed or args[0]}: {cause}", args, result.rc, result.stdout, result.stderr)
+        return result
+
+    def pipe(
+        self,
+        *commands: Sequence[str],
+        output: Optional[str] = None,
+        failed: Optional[str] = None,
+    ) -> None:
+        """Run commands as a pipeline, each exit status checked (a shell would hide all but the last).
+
+        :param output: file that receives the last command's output; created or truncated.
+        :raises ToolError: the first command of the pipeline that failed on its own account.
+        """
+        procs: List[subprocess.Popen] = []
+        sink = open(output, "wb") if output else None  # noqa: SIM115 (closed below, with the processes)
+        try:
+            source = None
+            for index, argv in enumerate(commands):
+                last = index == len(commands) - 1
+                stdout = (sink or subprocess.DEVNULL) if last else subprocess.PIPE
+                try:
+                    proc = subprocess.Popen(
+                        list(argv),
+                        stdin=source or subprocess.DEVNULL,
+                        stdout=stdout,
+                        stderr=subprocess.PIPE,
+                        env=self._env(),
+                    )
+                except FileNotFoundError as exc:
+                    raise ToolError(f"{failed or argv[0]}: command not found: {argv[0]}", list(argv), 127) from exc
+                finally:
+                    if source is not None:
+                        source.close()
+                source = proc.stdout
+                procs.append(proc)
+            errors = [_text(proc.stderr.read() if proc.stderr else b"") for proc in procs]
+            codes = [proc.wait() for proc in procs]
+        except BaseException:
+            for proc in procs:
+                proc.kill()
+                proc.wait()
+            raise
+        finally:
+            if sink is not None:
+                sink.close()
+        # A consumer that dies makes its producers die of SIGPIPE: blame the last that failed by itself.
+        for argv, code, stderr in reversed(list(zip(commands, codes, errors))):
+            if code not in (0, -13, 141):
+                cause = first_line(stderr) or f"exit status {code}"
+                raise ToolError(f"{failed or argv[0]}: {cause}", list(argv), code, "", stderr)
+
+
+__all__ = ["SEARCH_PATH", "Completed", "Runner", "first_line"]
