@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import IO, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 
@@ -105,38 +107,40 @@ class Runner:
         :param output: file that receives the last command's output; created or truncated.
         :raises ToolError: the first command of the pipeline that failed on its own account.
         """
-        procs: List[subprocess.Popen] = []
-        sink = open(output, "wb") if output else None  # noqa: SIM115 (closed below, with the processes)
-        try:
-            source = None
-            for index, argv in enumerate(commands):
-                last = index == len(commands) - 1
-                stdout = (sink or subprocess.DEVNULL) if last else subprocess.PIPE
-                try:
-                    proc = subprocess.Popen(
-                        list(argv),
-                        stdin=source or subprocess.DEVNULL,
-                        stdout=stdout,
-                        stderr=subprocess.PIPE,
-                        env=self._env(),
-                    )
-                except FileNotFoundError as exc:
-                    raise ToolError(f"{failed or argv[0]}: command not found: {argv[0]}", list(argv), 127) from exc
-                finally:
-                    if source is not None:
-                        source.close()
-                source = proc.stdout
-                procs.append(proc)
-            errors = [_text(proc.stderr.read() if proc.stderr else b"") for proc in procs]
-            codes = [proc.wait() for proc in procs]
-        except BaseException:
-            for proc in procs:
-                proc.kill()
-                proc.wait()
-            raise
-        finally:
-            if sink is not None:
-                sink.close()
+        procs: List[subprocess.Popen[bytes]] = []
+        with contextlib.ExitStack() as stack:
+            sink = stack.enter_context(open(output, "wb")) if output else subprocess.DEVNULL
+            # Files, not pipes: a tool that complains at length must not block while we wait for its neighbour.
+            complaints = [stack.enter_context(tempfile.TemporaryFile()) for _command in commands]
+            try:
+                source: Optional[IO[bytes]] = None
+                for index, (argv, complaint) in enumerate(zip(commands, complaints)):
+                    last = index == len(commands) - 1
+                    try:
+                        proc = subprocess.Popen(
+                            list(argv),
+                            stdin=source or subprocess.DEVNULL,
+                            stdout=sink if last else subprocess.PIPE,
+                            stderr=complaint,
+                            env=self._env(),
+                        )
+                    except FileNotFoundError as exc:
+                        raise ToolError(f"{failed or argv[0]}: command not found: {argv[0]}", list(argv), 127) from exc
+                    finally:
+                        if source is not None:
+                            source.close()
+                    source = proc.stdout
+                    procs.append(proc)
+                codes = [proc.wait() for proc in procs]
+            except BaseException:
+                for proc in procs:
+                    proc.kill()
+                    proc.wait()
+                raise
+            errors = []
+            for complaint in complaints:
+                complaint.seek(0)
+                errors.append(_text(complaint.read()))
         # A consumer that dies makes its producers die of SIGPIPE: blame the last that failed by itself.
         for argv, code, stderr in reversed(list(zip(commands, codes, errors))):
             if code not in (0, -13, 141):

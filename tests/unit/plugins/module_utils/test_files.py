@@ -1,0 +1,57 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+
+from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
+from ansible_collections.freehyve.builder.plugins.module_utils._files import (
+    read_json,
+    sha256_file,
+    write_file,
+    write_json,
+)
+
+
+def test_digest_of_a_file(tmp_path):
+    (tmp_path / "f").write_bytes(b"x" * 3_000_000)
+    assert sha256_file(str(tmp_path / "f")) == hashlib.sha256(b"x" * 3_000_000).hexdigest()
+
+
+def test_a_written_file_has_its_mode_and_leaves_no_temporary(tmp_path):
+    write_file(str(tmp_path / "f"), b"data", 0o600)
+    assert os.listdir(tmp_path) == ["f"]
+    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    target = tmp_path / "f"
+    target.write_bytes(b"old")
+
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_file(str(target), b"new")
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_receipts_come_back(tmp_path):
+    write_json(str(tmp_path / "r.json"), {"b": 1, "a": [2]})
+    assert read_json(str(tmp_path / "r.json")) == {"a": [2], "b": 1}
+
+
+def test_no_receipt_is_none(tmp_path):
+    assert read_json(str(tmp_path / "none")) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_a_broken_receipt_is_named(tmp_path, content):
+    (tmp_path / "r.json").write_bytes(content)
+    with pytest.raises(ToolError, match=r"receipt '.*r\.json'"):
+        read_json(str(tmp_path / "r.json"))
