@@ -1,0 +1,3 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""The lab's controller side: namespaces, private root, sshd, mirror, replay."""
