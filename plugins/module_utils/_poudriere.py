@@ -105,7 +105,7 @@ def ports_tree(etcdir: str, name: str) -> Optional[PortsTree]:
 
 
 def tree_receipt_path(path: str) -> str:
-    """Where the receipt of a ports tree that we cloned lies: inside its repository, so that both live and die together."""
+    """Receipt of a ports tree that we cloned: inside its repository, so that both live and die together."""
     return os.path.join(path, ".git", RECEIPT)
 
 
