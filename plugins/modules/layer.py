@@ -1,0 +1,646 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: layer
+short_description: Make one layer of an image, a snapshot named by its inputs
+version_added: 0.1.0
+author: The freehyve.builder authors (@freehyve)
+description:
+  - A layer is a dataset C(<dataset>/<name>-<key>) with a snapshot that says that it is finished.
+  - The key is the digest of all inputs, the parent's snapshot among them. A layer that is there is used again.
+  - Content is put in in this order - archives, packages, the tree, single files, locked passwords, time zone.
+  - Nothing is written outside the layer, whatever links it holds.
+  - A dataset of that name without the snapshot is what an interrupted run left; it is made again.
+options:
+  dataset:
+    description: Dataset below which the layers lie.
+    type: str
+    required: true
+  name:
+    description: Kind of the layer, the first part of its name.
+    type: str
+    required: true
+  image:
+    description: Image that the layer is made for; a property of the dataset remembers it.
+    type: str
+    required: true
+  child:
+    description:
+      - Fixed last component of the dataset's name instead of C(<name>-<key>).
+      - A dataset of this name that was made from other inputs is made again, unless something is a clone of it.
+    type: str
+  snapshot:
+    description: Name of the snapshot.
+    type: str
+    default: ready
+  parent:
+    description: Snapshot that the layer is a clone of. Without it the layer begins empty.
+    type: str
+  archives:
+    description: Archives to extract, in order.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path of the archive.
+        type: path
+        required: true
+      sha256:
+        description: Its digest, proved before anything is extracted.
+        type: str
+        required: true
+  packages:
+    description: Packages to install from a local repository, and from nowhere else.
+    type: dict
+    suboptions:
+      repository:
+        description: Absolute path of the directory that holds the repository.
+        type: path
+        required: true
+      install:
+        description: Origins (C(category/port[@flavor])) or names of packages.
+        type: list
+        elements: str
+        required: true
+      abi:
+        description: ABI of the packages.
+        type: str
+        required: true
+      osversion:
+        description: C(__FreeBSD_version) of the layer. The default is what its C(sys/param.h) says.
+        type: str
+  tree:
+    description: A directory of the builder to lay over the layer, owned by root.
+    type: dict
+    suboptions:
+      path:
+        description: Absolute path of the directory.
+        type: path
+        required: true
+      files:
+        description: Relative paths with their digests, proved before anything is written.
+        type: dict
+        required: true
+  files:
+    description: Single files, directories and links.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Path from the layer's root.
+        type: str
+        required: true
+      state:
+        description: What is to be there.
+        type: str
+        choices: [file, directory, link, absent]
+        default: file
+      content:
+        description: Content of a file.
+        type: str
+      target:
+        description: Where a link points.
+        type: str
+      mode:
+        description: Mode as an octal string. The default is V(0644) for files, V(0755) for directories.
+        type: str
+      owner:
+        description: Owner, as the layer's C(passwd) knows it.
+        type: str
+        default: root
+      group:
+        description: Group, as the layer's C(group) knows it.
+        type: str
+        default: wheel
+  lock_passwords:
+    description: Users of the layer that get no password to log in with.
+    type: list
+    elements: str
+    default: []
+  timezone:
+    description: Time zone, a path below C(usr/share/zoneinfo). V(UTC) needs no file there.
+    type: str
+  facts:
+    description: More that the layer depends on, for the key and its reasons.
+    type: dict
+    default: {}
+  prune:
+    description: Destroy the layers of this image that nothing needs any more, once this one is made.
+    type: bool
+    default: false
+  receipt:
+    description: Absolute path of the file that remembers what the layer was made from.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    description: Says what would be made and why, and makes nothing. Needs no parent to be there yet.
+    support: full
+  diff_mode:
+    description: Shows the inputs of the layer that is there against the wanted ones.
+    support: full
+  idempotent:
+    description: A layer made from the same inputs is used again.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Extract the base system
+  freehyve.builder.layer:
+    dataset: zroot/freehyve/layers
+    name: base
+    image: freehyve-0.1.0-amd64
+    archives:
+      - path: /freehyve/dists/15.1-RELEASE-amd64/base.txz
+        sha256: "{{ base_digest }}"
+    receipt: /freehyve/stages/layer-base-freehyve-0.1.0-amd64.json
+  register: base
+
+- name: Install packages
+  freehyve.builder.layer:
+    dataset: zroot/freehyve/layers
+    name: packages
+    image: freehyve-0.1.0-amd64
+    parent: "{{ base.snapshot }}"
+    packages:
+      repository: /freehyve/poudriere/data/packages/default/.real_1795383078
+      install: [sysutils/vm-bhyve]
+      abi: FreeBSD:15:amd64
+    receipt: /freehyve/stages/layer-packages-freehyve-0.1.0-amd64.json
+"""
+
+RETURN = r"""
+actions:
+  description: What was or would be done, and why.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{action: make zroot/freehyve/layers/system-1f2e3d4c5b6a, reason: "tree: etc/rc.conf changed"}]
+dataset:
+  description: Dataset of the layer.
+  returned: always
+  type: str
+  sample: zroot/freehyve/layers/base-1f2e3d4c5b6a
+snapshot:
+  description: Its snapshot, the parent of the next layer.
+  returned: always
+  type: str
+  sample: zroot/freehyve/layers/base-1f2e3d4c5b6a@ready
+mountpoint:
+  description: Where it is mounted.
+  returned: when it is there
+  type: str
+  sample: /freehyve/layers/base-1f2e3d4c5b6a
+key:
+  description: Digest of the inputs.
+  returned: always
+  type: str
+  sample: 4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393
+packages:
+  description: Packages that the layer holds, as its own database says; only when it installed some.
+  returned: when it is there
+  type: list
+  elements: dict
+  sample: [{name: vm-bhyve, version: 1.5.0, origin: sysutils/vm-bhyve}]
+"""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.freehyve.builder.plugins.module_utils import _zfs
+from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
+from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, sha256_file
+from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of, reasons
+from ansible_collections.freehyve.builder.plugins.module_utils._layers import (
+    IMAGE_PROPERTY,
+    KEY_PROPERTY,
+    REPOSITORY,
+    Package,
+    check_names,
+    choose,
+    closure,
+    layer_name,
+    obsolete,
+    osversion_of,
+    parse_catalogue,
+    parse_installed,
+    pkg_argv,
+    repository_conf,
+)
+from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step, diff_of, run_module
+from ansible_collections.freehyve.builder.plugins.module_utils._product import (
+    because,
+    receipt_of,
+    write_receipt,
+)
+from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
+from ansible_collections.freehyve.builder.plugins.module_utils._tree import (
+    Entry,
+    check_tree,
+    clear,
+    entry_of,
+    inside,
+    lay_over,
+    parts_of,
+    put,
+)
+
+ARGUMENTS: Dict[str, Any] = {
+    "dataset": {"type": "str", "required": True},
+    "name": {"type": "str", "required": True},
+    "image": {"type": "str", "required": True},
+    "child": {"type": "str"},
+    "snapshot": {"type": "str", "default": "ready"},
+    "parent": {"type": "str"},
+    "archives": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "path": {"type": "path", "required": True},
+            "sha256": {"type": "str", "required": True},
+        },
+    },
+    "packages": {
+        "type": "dict",
+        "options": {
+            "repository": {"type": "path", "required": True},
+            "install": {"type": "list", "elements": "str", "required": True},
+            "abi": {"type": "str", "required": True},
+            "osversion": {"type": "str"},
+        },
+    },
+    "tree": {
+        "type": "dict",
+        "options": {
+            "path": {"type": "path", "required": True},
+            "files": {"type": "dict", "required": True},
+        },
+    },
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "path": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["file", "directory", "link", "absent"], "default": "file"},
+            "content": {"type": "str"},
+            "target": {"type": "str"},
+            "mode": {"type": "str"},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "wheel"},
+        },
+    },
+    "lock_passwords": {"type": "list", "elements": "str", "default": []},
+    "timezone": {"type": "str"},
+    "facts": {"type": "dict", "default": {}},
+    "prune": {"type": "bool", "default": False},
+    "receipt": {"type": "path", "required": True},
+}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a repository has for us: names to install, and them with all they need by version and digest."""
+
+    names: Tuple[str, ...]
+    needs: Dict[str, str]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is there. ``dataset`` holds properties, None when there is no dataset of the wanted name."""
+
+    dataset: Optional[_zfs.Dataset]
+    finished: bool
+    receipt: Optional[Dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The checked request."""
+
+    dataset: str
+    snapshot: str
+    key: str
+    inputs: Dict[str, Any]
+    entries: Tuple[Entry, ...]
+    offer: Optional[Offer]
+    fixed: bool
+
+
+def read_catalogue(runner: Runner, repository: str) -> List[Package]:
+    """Read a repository's catalogue with tar(1), which knows every compression that pkg uses.
+
+    :raises ToolError: there is none.
+    """
+    for stem, member in (("data", "data"), ("packagesite", "packagesite.yaml")):
+        for suffix in ("pkg", "tzst", "txz"):
+            path = os.path.join(repository, f"{stem}.{suffix}")
+            if os.path.isfile(path):
+                argv = ["tar", "-xOf", path, member]
+                return parse_catalogue(runner.run(argv, failed=f"catalogue '{path}': cannot be read").stdout)
+    raise ToolError(f"package repository '{repository}': has no catalogue (data.pkg); build the packages first")
+
+
+def offer_of(runner: Runner, packages: Mapping[str, Any], check_mode: bool) -> Offer:
+    """Resolve the wanted packages."""
+    repository = packages["repository"]
+    if not os.path.isdir(repository):
+        if check_mode:
+            return Offer(tuple(packages["install"]), dict.fromkeys(packages["install"], "not built yet"))
+        raise ToolError(f"package repository '{repository}': not there; run the stage 'packages' first")
+    catalogue = read_catalogue(runner, repository)
+    names = choose(catalogue, packages["install"])
+    return Offer(tuple(names), closure(catalogue, names))
+
+
+def want(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Wanted:
+    """Check the parameters, name the inputs, make the key.
+
+    :raises ToolError: anything that must be refused before a dataset is made.
+    """
+    check_names(params["dataset"], params["name"], params["snapshot"], params["child"], params["parent"])
+    entries = tuple(entry_of(data) for data in params["files"])
+    paths = [entry.path for entry in entries]
+    twice = sorted({path for path in paths if paths.count(path) > 1})
+    if twice:
+        raise ToolError(f"path '{twice[0]}': given twice in files")
+    inputs: Dict[str, Any] = {"parent": params["parent"]}
+    if params["facts"]:
+        inputs["facts"] = dict(params["facts"])
+    if params["archives"]:
+        # By name, not path: the same set from another directory is the same set.
+        inputs["archives"] = {os.path.basename(item["path"]): item["sha256"].lower() for item in params["archives"]}
+    offer = None
+    if params["packages"]:
+        offer = offer_of(runner, params["packages"], check_mode)
+        inputs["packages"] = offer.needs
+        inputs["install"] = sorted(offer.names)
+        inputs["abi"] = params["packages"]["abi"]
+    if params["tree"]:
+        for path in params["tree"]["files"]:
+            parts_of(path)
+        inputs["tree"] = dict(params["tree"]["files"])
+    if entries:
+        inputs["files"] = {entry.path: entry.digest for entry in entries}
+    if params["lock_passwords"]:
+        inputs["lock_passwords"] = sorted(params["lock_passwords"])
+    if params["timezone"]:
+        parts_of(params["timezone"])
+        inputs["timezone"] = params["timezone"]
+    key = key_of(inputs)
+    last = params["child"] or layer_name(params["name"], key)
+    dataset = f"{params['dataset']}/{last}"
+    return Wanted(dataset, f"{dataset}@{params['snapshot']}", key, inputs, entries, offer, params["child"] is not None)
+
+
+def observe(runner: Runner, wanted: Wanted, receipt: str) -> Observed:
+    """Look for the layer, its snapshot and its receipt; changes nothing."""
+    properties = ("mountpoint", "mounted", "origin", KEY_PROPERTY)
+    found = _zfs.named(runner, [wanted.dataset, wanted.snapshot], properties, "filesystem,snapshot")
+    return Observed(found.get(wanted.dataset), wanted.snapshot in found, read_json(receipt))
+
+
+def plan(wanted: Wanted, seen: Observed) -> List[Step]:
+    """What to do: nothing, use again what another run made, or make it."""
+    old = None if seen.receipt is None else seen.receipt.get("inputs") or {}
+    words = reasons(old, wanted.inputs)
+    mine = seen.dataset is not None and (not wanted.fixed or seen.dataset.value(KEY_PROPERTY) == wanted.key)
+    if seen.finished and mine:
+        return [Step(f"use {wanted.dataset} again", because(words))] if words else []
+    steps = []
+    if seen.dataset is not None:
+        if wanted.fixed and seen.dataset.value(KEY_PROPERTY) == "-":
+            raise ToolError(
+                f"dataset '{wanted.dataset}': refusing to replace it, it was not made by this collection; "
+                f"rename it or choose another version"
+            )
+        why = "made from other inputs" if seen.finished else "left unfinished by an earlier run"
+        steps.append(Step(f"destroy {wanted.dataset}", why))
+    gone = [f"{wanted.dataset}: gone"] if seen.dataset is None else [f"{wanted.dataset}: not finished"]
+    return steps + [Step(f"make {wanted.dataset}", because(words or gone))]
+
+
+def check_content(params: Mapping[str, Any]) -> None:
+    """Prove archives and tree before a dataset is made.
+
+    :raises ToolError: missing, or another digest than given.
+    """
+    for item in params["archives"]:
+        path, digest = item["path"], item["sha256"].lower()
+        if not os.path.isfile(path):
+            raise ToolError(f"archive '{path}': not there; run the stage 'dists' first")
+        found = sha256_file(path)
+        if found != digest:
+            raise ToolError(f"archive '{path}': SHA-256 is {found}, expected {digest}; fetch it again")
+    if params["tree"]:
+        check_tree(params["tree"]["path"], params["tree"]["files"])
+
+
+def install(runner: Runner, root: str, packages: Mapping[str, Any], offer: Offer) -> List[Dict[str, str]]:
+    """Install packages and prove that they are there.
+
+    :raises ToolError: pkg failed, or said that it did not and still lacks one.
+    """
+    osversion = packages["osversion"]
+    header = os.path.join(root, "usr/include/sys/param.h")
+    if osversion is None and os.path.isfile(header):
+        with open(header, encoding="utf-8", errors="replace") as stream:
+            osversion = osversion_of(stream.read())
+    conf = tempfile.mkdtemp(prefix="freehyve-pkg-")
+    try:
+        with open(os.path.join(conf, f"{REPOSITORY}.conf"), "w", encoding="utf-8") as stream:
+            stream.write(repository_conf(f"file://{packages['repository']}"))
+        command = ("install", "-y", "-r", REPOSITORY, *offer.names)
+        runner.run(pkg_argv(root, conf, packages["abi"], osversion, *command), failed="packages: cannot be installed")
+        query = pkg_argv(root, conf, packages["abi"], osversion, "query", "%n %v %o")
+        installed = parse_installed(runner.run(query, failed="packages: cannot be listed").stdout)
+    finally:
+        shutil.rmtree(conf, ignore_errors=True)
+    missing = sorted(set(offer.names) - {item["name"] for item in installed})
+    if missing:
+        raise ToolError(f"package '{missing[0]}': pkg reports success but it is not installed; see pkg's output")
+    forget(root)
+    return installed
+
+
+def forget(root: str) -> None:
+    """Remove what pkg keeps for itself: fetched packages and catalogues of a repository that no image can reach."""
+    cache = inside(root, "var/cache/pkg")
+    if os.path.isdir(cache) and not os.path.islink(cache):
+        shutil.rmtree(cache)
+        os.mkdir(cache, 0o755)
+    database = inside(root, "var/db/pkg")
+    if os.path.isdir(database) and not os.path.islink(database):
+        for name in os.listdir(database):
+            if name == "repos" or name.startswith("repo-"):
+                path = os.path.join(database, name)
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path)
+                else:
+                    os.unlink(path)
+
+
+def set_timezone(root: str, zone: str) -> None:
+    """Do what ``tzsetup -s -C root zone`` does, which differs between releases.
+
+    :raises ToolError: the layer has no such zone.
+    """
+    clear(inside(root, "etc/localtime"))
+    if zone != "UTC":
+        source = os.path.join("usr/share/zoneinfo", *parts_of(zone))
+        if not os.path.isfile(inside(root, source)):
+            raise ToolError(f"time zone '{zone}': the system has no /{source}; choose one of usr/share/zoneinfo")
+        put(root, Entry("etc/localtime", state="link", target=f"/{source}"))
+    put(root, Entry("var/db/zoneinfo", content=f"{zone}\n"))
+
+
+def rebuild_databases(runner: Runner, root: str, touched: List[str]) -> None:
+    """Bring password and login class databases in line with the files that a layer brought."""
+    if "etc/master.passwd" in touched:
+        argv = ["pwd_mkdb", "-p", "-d", os.path.join(root, "etc"), os.path.join(root, "etc/master.passwd")]
+        runner.run(argv, failed="password database: cannot be made")
+    if "etc/login.conf" in touched:
+        argv = ["cap_mkdb", os.path.join(root, "etc/login.conf")]
+        runner.run(argv, failed="login class database: cannot be made")
+
+
+def fill(runner: Runner, root: str, params: Mapping[str, Any], wanted: Wanted) -> Dict[str, Any]:
+    """Put the content into a mounted layer."""
+    facts: Dict[str, Any] = {}
+    for item in params["archives"]:
+        argv = ["tar", "-xpf", item["path"], "-C", root]
+        runner.run(argv, failed=f"archive '{item['path']}': cannot be extracted")
+    if wanted.offer is not None and params["packages"]:
+        facts["packages"] = install(runner, root, params["packages"], wanted.offer)
+    touched: List[str] = []
+    if params["tree"]:
+        lay_over(params["tree"]["path"], params["tree"]["files"], root)
+        touched += params["tree"]["files"]
+    for entry in wanted.entries:
+        put(root, entry)
+        touched.append(entry.path)
+    rebuild_databases(runner, root, touched)
+    for user in params["lock_passwords"]:
+        # -h - means that no password matches; the default password of a fresh base system is the empty one.
+        argv = ["pw", "-R", root, "usermod", user, "-h", "-"]
+        runner.run(argv, failed=f"user '{user}': password cannot be locked")
+    if params["timezone"]:
+        set_timezone(root, params["timezone"])
+    return facts
+
+
+def mounted_at(runner: Runner, dataset: str) -> str:
+    """Where a dataset is mounted, mounting it if need be.
+
+    :raises ToolError: it has no mount point.
+    """
+    found = _zfs.named(runner, [dataset], ("mountpoint", "mounted"))
+    place = found[dataset].value("mountpoint") if dataset in found else "-"
+    if not place.startswith("/"):
+        raise ToolError(f"dataset '{dataset}': has no mount point; give the dataset above it one")
+    if found[dataset].value("mounted") != "yes":
+        _zfs.mount(runner, dataset)
+    return place
+
+
+def apply(runner: Runner, params: Mapping[str, Any], wanted: Wanted, seen: Observed) -> Dict[str, Any]:
+    """Make the layer; whatever fails, no half of it stays."""
+    check_content(params)
+    if params["parent"] and not _zfs.exists(runner, params["parent"]):
+        raise ToolError(f"parent '{params['parent']}': not there; make the layer below first")
+    if seen.dataset is not None:
+        _zfs.destroy(runner, wanted.dataset, recursive=True)
+    mark = {KEY_PROPERTY: wanted.key, IMAGE_PROPERTY: params["image"]}
+    if params["parent"]:
+        _zfs.clone(runner, params["parent"], wanted.dataset, mark)
+    else:
+        _zfs.create(runner, wanted.dataset, mark)
+    try:
+        root = mounted_at(runner, wanted.dataset)
+        facts = fill(runner, root, params, wanted)
+        _zfs.snapshot(runner, wanted.snapshot)
+    except BaseException:
+        runner.run(_zfs.destroy_argv(wanted.dataset, recursive=True), ok=range(256))
+        raise
+    return facts
+
+
+def prune(runner: Runner, params: Mapping[str, Any], wanted: Wanted) -> List[Step]:
+    """Destroy the layers that the image no longer uses."""
+    if not params["parent"]:
+        return []
+    layers = params["parent"].split("@")[0].rsplit("/", 1)[0]
+    workspace = layers.rsplit("/", 1)[0]
+    properties = ("origin", KEY_PROPERTY, IMAGE_PROPERTY)
+    found = _zfs.datasets(runner, workspace, properties, "filesystem")
+    family = {name: {p: item.value(p) for p in properties} for name, item in found.items()}
+    steps = []
+    for name in obsolete(family, layers, params["image"], wanted.dataset):
+        _zfs.destroy(runner, name, recursive=True)
+        steps.append(Step(f"destroy {name}", f"{params['image']} no longer uses it"))
+    return steps
+
+
+def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
+    params = module.params
+    wanted = want(runner, params, module.check_mode)
+    seen = observe(runner, wanted, params["receipt"])
+    steps = plan(wanted, seen)
+    result: Dict[str, Any] = {
+        "changed": bool(steps),
+        "dataset": wanted.dataset,
+        "snapshot": wanted.snapshot,
+        "key": wanted.key,
+    }
+    old = seen.receipt or {}
+    if steps:
+        result["diff"] = diff_of(old.get("inputs"), wanted.inputs)
+    results = dict(old.get("results") or {})
+    if steps and not module.check_mode:
+        made = any(step.action.startswith("make ") for step in steps)
+        facts = apply(runner, params, wanted, seen) if made else {}
+        results = dict(facts, dataset=wanted.dataset, snapshot=wanted.snapshot)
+        results["mountpoint"] = mounted_at(runner, wanted.dataset)
+        stage = f"layer-{params['name']}"
+        write_receipt(params["receipt"], receipt_of(stage, params["image"], wanted.inputs, results))
+        if params["prune"]:
+            steps = steps + prune(runner, params, wanted)
+    elif not steps and seen.dataset is not None and seen.dataset.value("mounted") != "yes":
+        # After a reboot without automatic mounts; no change of anything that a user asked for.
+        results["mountpoint"] = (
+            seen.dataset.value("mountpoint") if module.check_mode else mounted_at(runner, wanted.dataset)
+        )
+    result["actions"] = [step.as_dict() for step in steps]
+    if results.get("dataset") == wanted.dataset:
+        result.update({name: results[name] for name in ("mountpoint", "packages") if name in results})
+    return result
+
+
+def guarded(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
+    """An error of the file system is the user's to read, not a traceback."""
+    try:
+        return body(module, runner)
+    except OSError as exc:
+        raise ToolError(f"layer '{module.params['name']}': {exc.filename or 'file'}: {exc.strerror or exc}") from exc
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run_module(module, lambda: guarded(module, Runner()))
+
+
+if __name__ == "__main__":
+    main()
