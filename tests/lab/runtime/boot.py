@@ -112,6 +112,7 @@ def _mount_all(paths: LabPaths) -> None:
     _bind(paths.state, root / "lab/state")
     _bind(paths.mirror, root / "lab/mirror")
     _bind(paths.ssh, root / "lab/ssh")
+    _bind(paths.cache, root / "lab/cache")
     _bind("/", root / ".host", read_only=True)
 
 

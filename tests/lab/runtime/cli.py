@@ -27,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("destroy", "stop it and remove its state"),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--name", default=os.environ.get("FREEHYVE_LAB", "default"), help="which lab (%(default)s)")
+        command.add_argument("--name", default=os.environ.get("FREEHYVE_LAB") or "default", help="which lab (%(default)s)")
         if name == "status":
             command.add_argument("--json", action="store_true", help="machine readable")
         if name == "exec":

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from . import boot, host
+from . import access, boot, host
 from .errors import LabError
 from .paths import LabPaths
 from .root import refresh_shims
@@ -54,9 +54,12 @@ class Lab:
             if self.pid() is not None:
                 refresh_shims(self.paths.root)
                 return False
-            for directory in (self.paths.dir, self.paths.root, self.paths.state, self.paths.mirror, self.paths.log, self.paths.ssh):
+            paths = self.paths
+            for directory in (paths.root, paths.state, paths.mirror, paths.log, paths.ssh, paths.cache):
                 directory.mkdir(parents=True, exist_ok=True)
+            ports = access.prepare(paths)
             self._launch()
+            access.write_connection(paths, ports)
             return True
 
     def _launch(self) -> None:

@@ -33,7 +33,7 @@ RENAMED = {
 DIRECTORIES = (
     "bin sbin boot dev etc lib libexec media mnt net proc root run/sshd tmp usr/bin usr/sbin usr/lib usr/libexec usr/share "
     "usr/local/bin usr/local/sbin usr/local/etc usr/local/lib usr/local/share usr/local/libexec var/db var/log var/run "
-    "var/tmp var/empty lab/sim lab/runtime lab/state lab/proc lab/pycache lab/run lab/mirror lab/ssh .host"
+    "var/tmp var/empty lab/sim lab/runtime lab/state lab/proc lab/pycache lab/run lab/mirror lab/ssh lab/cache .host"
 ).split()
 SHIM = """#!/lab/python -SEsXpycache_prefix=/lab/pycache
 import sys
@@ -58,6 +58,7 @@ def make_skeleton(root: Path) -> None:
             _link_tool(root / directory / name, name)
     for target, name in RENAMED.items():
         _link_tool(root / target, name)
+    _link_tool(root / "lab/sshd", "sshd")
     _link_python(root)
 
 
