@@ -1,0 +1,147 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""Pure parts of a bulk run: its command, what its log says, what its end means."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict
+from typing import Any, Dict, List, Optional, Sequence
+
+from ansible_collections.freehyve.builder.plugins.module_utils._bulk_inputs import Names
+from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status import (
+    BulkStatus,
+    Failed,
+    Verdict,
+)
+from ansible_collections.freehyve.builder.plugins.module_utils._job import strip_escapes, tail_lines
+from ansible_collections.freehyve.builder.plugins.module_utils._poudriere import base_argv
+
+TAIL_LINES = 20
+SHOWN = 5
+
+# `[00:00:14] Logs: /usr/local/poudriere/data/logs/bulk/base-default/2026-11-22_21h34m22s`
+_LOGS = re.compile(r"^(?:\[[0-9:]+\] )?Logs: (/\S.*)$", re.MULTILINE)
+# `[00:01:08] Committing packages to repository: /…/packages/base-default/.real_1795383357 via .latest symlink`
+_COMMIT = re.compile(r"^(?:\[[0-9:]+\] )?Committing packages to repository: (/.+) via \.latest symlink$", re.MULTILINE)
+# `[00:00:00] Error: /usr/local/share/poudriere/bulk.sh:149:No such jail: nosuch`
+_ERROR = re.compile(r"^(?:\[[0-9:]+\] )?Error: (?:/\S+\.sh:(?:[A-Za-z_]+:)?\d+:)?(.+)$", re.MULTILINE)
+
+
+def bulk_argv(
+    etcdir: str,
+    names: Names,
+    lists: Sequence[str],
+    jobs: Optional[int] = None,
+    fetch_branch: Optional[str] = None,
+    signing_key: Optional[str] = None,
+) -> List[str]:
+    """The command line of ``poudriere bulk`` (poudriere-bulk(8)).
+
+    The signing key goes in with ``-s``, because poudriere empties its environment.
+    """
+    argv = base_argv(etcdir)
+    if signing_key:
+        argv += ["-s", f"PKG_REPO_SIGNING_KEY={signing_key}"]
+    argv += ["bulk", "-j", names.jail, "-p", names.ports]
+    if names.set_name:
+        argv += ["-z", names.set_name]
+    if jobs:
+        argv += ["-J", str(jobs)]
+    if fetch_branch:
+        argv += ["-b", fetch_branch]
+    for path in lists:
+        argv += ["-f", path]
+    return argv
+
+
+def log_dir_of(log: str) -> Optional[str]:
+    """The log directory that the run names at its begin; None when it did not get that far."""
+    match = _LOGS.search(log)
+    return match.group(1).rstrip() if match else None
+
+
+def committed_repository(log: str) -> Optional[str]:
+    """The directory that became ``.latest`` by this very run; None when nothing was committed."""
+    found = _COMMIT.findall(log)
+    return found[-1] if found else None
+
+
+def errors_of(log: str) -> List[str]:
+    """poudriere's own error lines, without time and place in its scripts."""
+    return list(dict.fromkeys(text.strip() for text in _ERROR.findall(strip_escapes(log))))
+
+
+def failed_log(log_dir: str, pkgname: str) -> str:
+    """Path of a failed port's log; poudriere links it under errors/ when it has filed it."""
+    filed = os.path.join(log_dir, "logs", "errors", pkgname + ".log")
+    return filed if os.path.exists(filed) else os.path.join(log_dir, "logs", pkgname + ".log")
+
+
+def failed_entry(row: Failed, log_dir: str) -> Dict[str, Any]:
+    """A failed port for the result: the row, path and tail of its log."""
+    path = failed_log(log_dir, row.pkgname)
+    return dict(asdict(row), log=path, tail=tail_lines(path, TAIL_LINES))
+
+
+def port_lists(status: BulkStatus, log_dir: str) -> Dict[str, Any]:
+    """Every port of the run by how it ended."""
+    return {
+        "built": [asdict(row) for row in status.built],
+        "failed": [failed_entry(row, log_dir) for row in status.failed],
+        "skipped": [asdict(row) for row in status.skipped],
+        "ignored": [asdict(row) for row in status.ignored],
+        "fetched": [asdict(row) for row in status.fetched],
+    }
+
+
+def available(listed: Sequence[str], status: BulkStatus) -> List[str]:
+    """The listed origins whose package should be in the repository."""
+    gone = {row.origin for row in status.failed}
+    gone |= {row.origin for row in status.skipped} | {row.origin for row in status.ignored}
+    return [origin for origin in listed if origin not in gone]
+
+
+def _and_more(words: Sequence[str]) -> str:
+    more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return ", ".join(words[:SHOWN]) + more
+
+
+def _count(number: int) -> str:
+    return f"{number} port" if number == 1 else f"{number} ports"
+
+
+def verdict_message(mastername: str, verdict: Verdict, errors: Sequence[str], log_dir: Optional[str], log: str) -> str:
+    """One line for a run that is not good: object, verb, cause, next step."""
+    if verdict.trouble:
+        causes = [text for text in errors if text not in verdict.trouble][:2]
+        detail = ": " + "; ".join(causes) if causes else ""
+        return f"bulk '{mastername}': {verdict.trouble}{detail}; see {log}"
+    parts = []
+    if verdict.failed:
+        words = [
+            f"{row.origin} in {row.phase} ({row.errortype or 'unknown'}; {failed_log(log_dir or '', row.pkgname)})"
+            for row in verdict.failed
+        ]
+        parts.append(f"{_count(len(words))} failed: {_and_more(words)}")
+    if verdict.skipped:
+        words = [f"{row.origin} (needs {row.blocking})" for row in verdict.skipped]
+        parts.append(f"{_count(len(words))} skipped: {_and_more(words)}")
+    if verdict.ignored:
+        words = [f"{row.origin} ({row.reason})" for row in verdict.ignored]
+        parts.append(f"{_count(len(words))} ignored: {_and_more(words)}")
+    return f"bulk '{mastername}': {'; '.join(parts)}; mend them, or name them in package_bulk_allow_failures"
+
+
+__all__ = [
+    "available",
+    "bulk_argv",
+    "committed_repository",
+    "errors_of",
+    "failed_entry",
+    "failed_log",
+    "log_dir_of",
+    "port_lists",
+    "verdict_message",
+]

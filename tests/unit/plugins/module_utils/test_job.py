@@ -1,0 +1,257 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""Detached jobs, with real processes: only daemon(8) is played."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.freehyve.builder.plugins.module_utils import _job
+from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
+from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
+from tests.unit import transcripts
+
+KEY = "0123456789abcdef" * 4
+
+
+@dataclass(frozen=True)
+class Host(Runner):
+    """A host whose daemon(8) starts its command in a session of its own, and whose ps(1) reads /proc."""
+
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    calls: list[list[str]] = field(default_factory=list)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        ok: Sequence[int] = (0,),
+        stdin: bytes | None = None,
+        cwd: str | None = None,
+        timeout: float | None = None,
+        failed: str | None = None,
+    ) -> Completed:
+        words = list(argv)
+        self.calls.append(words)
+        if words[0] == "daemon":
+            assert words[1:3] == ["-f", "-p"]
+            with open(words[5], "ab") as log:
+                proc = subprocess.Popen(
+                    words[6:], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                )
+            self.started.append(proc)
+            return Completed(tuple(words), 0, "", "")
+        return super().run(words, ok, stdin, cwd, timeout, failed)
+
+    def reap(self) -> None:
+        for proc in self.started:
+            proc.poll()
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    made = Host()
+    yield made
+    for proc in made.started:
+        if proc.poll() is None:
+            os.killpg(proc.pid, signal.SIGKILL)
+        proc.wait()
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> _job.Job:
+    return _job.Job(str(tmp_path / "jobs"), KEY)
+
+
+def wait_for(host: Host, job: _job.Job, state: str) -> _job.JobState:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        host.reap()
+        found = _job.observe(host, job)
+        if found.state == state:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"job is {found.state}, not {state}")
+
+
+def test_a_job_that_nobody_started_is_absent(host: Host, job: _job.Job) -> None:
+    assert _job.observe(host, job) == _job.JobState(_job.ABSENT)
+
+
+@pytest.mark.parametrize("rc", [0, 3, 143])
+def test_exit_status_and_output_are_kept(host: Host, job: _job.Job, rc: int) -> None:
+    _state, started = _job.start(host, job, ["sh", "-c", f"echo out; echo err >&2; exit {rc}"], note={"a": [1]})
+    assert started
+    done = wait_for(host, job, _job.DONE)
+    assert (done.rc, done.note, done.result, done.cancelled) == (rc, {"a": [1]}, None, False)
+    assert _job.tail_lines(job.log, 5) == ["out", "err"]
+    assert done.since is not None
+    assert abs(done.since - time.time()) < 60
+
+
+def test_a_second_start_attaches(host: Host, job: _job.Job) -> None:
+    first, started = _job.start(host, job, ["sleep", "30"])
+    assert (first.state, started) == (_job.RUNNING, True)
+    second, again = _job.start(host, job, ["sleep", "30"])
+    assert (second.state, again) == (_job.RUNNING, False)
+    assert second.process == first.process
+    assert len(host.started) == 1
+
+
+def test_arguments_arrive_as_they_are(host: Host, job: _job.Job) -> None:
+    _job.start(host, job, ["printf", "%s\\n", "a b", "it's", '"$HOME"', "`id`", ""])
+    wait_for(host, job, _job.DONE)
+    assert Path(job.log).read_text(encoding="utf-8") == 'a b\nit\'s\n"$HOME"\n`id`\n\n'
+
+
+def test_environment_and_directory_are_set_by_the_wrapper(host: Host, job: _job.Job) -> None:
+    _job.start(host, job, ["sh", "-c", 'pwd; echo "$LC_ALL $WORD"; umask'], {"WORD": "x y"})
+    wait_for(host, job, _job.DONE)
+    assert _job.tail_lines(job.log, 5) == ["/", "C x y", "0022"]
+
+
+def test_a_job_whose_process_is_gone_without_a_status_has_died(host: Host, job: _job.Job) -> None:
+    _job.start(host, job, ["sleep", "30"])
+    os.killpg(host.started[0].pid, signal.SIGKILL)
+    host.started[0].wait()
+    assert wait_for(host, job, _job.DIED).rc is None
+
+
+def test_a_died_job_is_started_anew_without_its_old_traces(host: Host, job: _job.Job) -> None:
+    _job.start(host, job, ["sh", "-c", "echo old; sleep 30"])
+    os.killpg(host.started[0].pid, signal.SIGKILL)
+    host.started[0].wait()
+    _job.finish(job, {"good": False})
+    _state, started = _job.start(host, job, ["echo", "new"])
+    assert started
+    done = wait_for(host, job, _job.DONE)
+    assert done.result is None
+    assert _job.tail_lines(job.log, 5) == ["new"]
+
+
+def test_another_process_with_the_same_pid_is_not_the_job(host: Host, job: _job.Job) -> None:
+    _job.start(host, job, ["true"])
+    wait_for(host, job, _job.DONE)
+    os.unlink(job.path("rc"))
+    Path(job.path("process")).write_text(f"{os.getpid()} Sun Nov 22 21:15:21 2026\n", encoding="ascii")
+    assert _job.observe(host, job).state == _job.DIED
+
+
+def test_a_half_written_exit_status_is_none(host: Host, job: _job.Job) -> None:
+    _job.start(host, job, ["true"])
+    wait_for(host, job, _job.DONE)
+    Path(job.path("rc")).write_text("", encoding="ascii")
+    assert _job.observe(host, job).state == _job.DIED
+
+
+def test_cancel_lets_the_command_clean_up(host: Host, job: _job.Job) -> None:
+    script = "trap 'echo cleaned; exit 143' TERM; echo ready; while :; do sleep 0.1; done"
+    _job.start(host, job, ["sh", "-c", script])
+    while not _job.tail_lines(job.log, 1):
+        time.sleep(0.02)
+    state = _job.cancel(host, job, grace=10)
+    assert (state.state, state.rc, state.cancelled) == (_job.DONE, 143, True)
+    assert _job.tail_lines(job.log, 1) == ["cleaned"]
+
+
+def test_cancel_kills_what_does_not_listen(host: Host, job: _job.Job) -> None:
+    _job.start(host, job, ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"])
+    while not _job.tail_lines(job.log, 1):
+        time.sleep(0.02)
+    host_state = _job.cancel(host, job, grace=0.3)
+    host.started[0].wait()
+    assert host_state.cancelled
+    assert wait_for(host, job, _job.DIED).cancelled
+
+
+def test_cancel_leaves_a_job_alone_that_does_not_run(host: Host, job: _job.Job) -> None:
+    _job.start(host, job, ["true"])
+    wait_for(host, job, _job.DONE)
+    assert _job.cancel(host, job).state == _job.DONE
+    assert not os.path.exists(job.path("cancelled"))
+
+
+def test_a_daemon_that_starts_nothing_is_said(job: _job.Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mute(Runner):
+        def run(self, argv: Sequence[str], *args: object, **kwargs: object) -> Completed:  # type: ignore[override]
+            return Completed(tuple(argv), 0, "", "")
+
+    monkeypatch.setattr(_job, "START_SECONDS", 0.1)
+    with pytest.raises(ToolError, match="job 0123456789ab: did not start within 0.1 s: the wrapper did not answer"):
+        _job.start(Mute(), job, ["true"])
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        (
+            "Sun Nov 22 21:15:21 2026 sh /z/jobs/k/run\n",
+            ("Sun Nov 22 21:15:21 2026", "sh /z/jobs/k/run"),
+        ),
+        ("Sun Nov  2 01:05:21 2026     <defunct>\n", ("Sun Nov 2 01:05:21 2026", "<defunct>")),
+        ("", None),
+        ("ps: Process environment requires procfs(5)\n", None),
+    ],
+)
+def test_rows_of_ps(text: str, row: tuple[str, str] | None) -> None:
+    assert _job.parse_ps(text) == row
+
+
+def test_start_time_as_recorded() -> None:
+    recorded = next(r for r in transcripts.rows("13.2", "files") if r.cmd.startswith("ps -o pid,ppid,lstart"))
+    fields = recorded.stdout.splitlines()[1].split(None, 2)[2]
+    assert _job.parse_ps(fields) == ("Sun Nov 22 21:15:21 2026", "/sbin/init")
+
+
+def test_daemon_is_called_as_recorded(host: Host, job: _job.Job) -> None:
+    recorded = next(r for r in transcripts.rows("13.2", "files") if r.cmd.startswith("daemon -f -p"))
+    _job.start(host, job, ["true"])
+    call = next(words for words in host.calls if words[0] == "daemon")
+    words = recorded.cmd.split(";")[0].split()
+    assert (
+        [call[i] for i in (0, 1, 2, 4, 6)] == [words[i] for i in (0, 1, 2, 4, 6)] == ["daemon", "-f", "-p", "-o", "sh"]
+    )
+
+
+def test_logs_are_read_in_whole_lines_from_an_offset(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert _job.read_log(str(log), 0) == ("", 0)
+    log.write_bytes(b"one\ntwo\nthr")
+    text, offset = _job.read_log(str(log), 0)
+    assert (text, offset) == ("one\ntwo\n", 8)
+    assert _job.read_log(str(log), offset) == ("", 8)
+    log.write_bytes(b"one\ntwo\nthree\n")
+    assert _job.read_log(str(log), offset) == ("three\n", 14)
+    log.write_bytes(b"new\n")
+    assert _job.read_log(str(log), 14) == ("new\n", 4)
+
+
+def test_a_long_log_gives_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"x" * 99 + b"\n" + b"y" * 9 + b"\n")
+    assert _job.read_log(str(log), 0, limit=20) == ("x" * 9 + "\n" + "y" * 9 + "\n", 110)
+
+
+@pytest.mark.parametrize(
+    ("dirty", "clean"),
+    [
+        ("\x1b[1;31mError\x1b[0m: x", "Error: x"),
+        ("\x1b]0;title\x07text", "text"),
+        ("\x1b]52;c;ZXZpbA==\x1b\\text", "text"),
+        ("\x1bP1$r\x1b\\a", "a"),
+        ("a\rb\x08c\x00d", "abcd"),
+        ("tab\tline\r\nnext", "tab\tline\nnext"),
+        ("\x9b31mred", "31mred"),
+        ("\x1b", ""),
+        ("naïve – ok", "naïve – ok"),
+    ],
+)
+def test_terminal_escapes_are_removed(dirty: str, clean: str) -> None:
+    assert _job.strip_escapes(dirty) == clean
