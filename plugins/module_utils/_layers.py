@@ -129,9 +129,10 @@ def parse_catalogue(text: str) -> List[Package]:
     :raises ToolError: neither.
     """
     try:
-        if text.lstrip().startswith('{"packages"') or '"packages":[' in text[:4096].replace(" ", ""):
-            return [_package(item) for item in json.loads(text)["packages"]]
-        return [_package(json.loads(line)) for line in text.splitlines() if line.strip()]
+        lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+        if len(lines) == 1 and "packages" in lines[0]:
+            lines = lines[0]["packages"]
+        return [_package(item) for item in lines]
     except (KeyError, TypeError, ValueError) as exc:
         raise ToolError(f"package repository: its catalogue cannot be read: {exc}") from exc
 

@@ -245,13 +245,24 @@ def check_tree(source: str, files: Mapping[str, str]) -> None:
             raise ToolError(f"overlay: '{path}' differs from what was pushed; push it again")
 
 
+def unlisted(source: str, files: Mapping[str, str]) -> List[str]:
+    """Directories and links of a pushed tree, which carry no digest of their own; regular files count as listed."""
+    found = []
+    for parent, directories, names in os.walk(source):
+        for name in directories + names:
+            here = os.path.join(parent, name)
+            if os.path.islink(here) or (name in directories):
+                found.append(os.path.relpath(here, source))
+    return [path for path in found if path not in files]
+
+
 def lay_over(source: str, files: Mapping[str, str], root: str) -> int:
-    """Copy a checked tree over ``root``, owned by root:wheel; returns the number of files.
+    """Copy a checked tree over ``root``, owned by root:wheel; returns the number of files and links.
 
     Modes come from the source. Directories that the root has keep theirs.
     """
     count = 0
-    for path in sorted(files):
+    for path in sorted([*files, *unlisted(source, files)]):
         here = os.path.join(source, path)
         info = os.lstat(here)
         make_parents(root, path)
@@ -288,4 +299,5 @@ __all__ = [
     "make_parents",
     "parts_of",
     "put",
+    "unlisted",
 ]

@@ -83,9 +83,16 @@ options:
         type: path
         required: true
       files:
-        description: Relative paths with their digests, proved before anything is written.
+        description: Relative paths of its files with their digests, proved before anything is written.
         type: dict
         required: true
+      digest:
+        description: Digest of the whole tree, which also stands for its links and modes.
+        type: str
+      name:
+        description: What reasons call it.
+        type: str
+        default: tree
   files:
     description: Single files, directories and links.
     type: list
@@ -286,6 +293,8 @@ ARGUMENTS: Dict[str, Any] = {
         "options": {
             "path": {"type": "path", "required": True},
             "files": {"type": "dict", "required": True},
+            "digest": {"type": "str"},
+            "name": {"type": "str", "default": "tree"},
         },
     },
     "files": {
@@ -392,7 +401,9 @@ def want(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Wanted:
     if params["tree"]:
         for path in params["tree"]["files"]:
             parts_of(path)
-        inputs["tree"] = dict(params["tree"]["files"])
+        inputs[params["tree"]["name"]] = dict(params["tree"]["files"])
+        if params["tree"]["digest"]:
+            inputs[f"{params['tree']['name']} as a whole"] = params["tree"]["digest"]
     if entries:
         inputs["files"] = {entry.path: entry.digest for entry in entries}
     if params["lock_passwords"]:
@@ -417,6 +428,8 @@ def plan(wanted: Wanted, seen: Observed) -> List[Step]:
     """What to do: nothing, use again what another run made, or make it."""
     old = None if seen.receipt is None else seen.receipt.get("inputs") or {}
     words = reasons(old, wanted.inputs)
+    # The digest of a whole tree differs with every file in it: say it only when it is all there is to say.
+    words = [word for word in words if " as a whole: " not in word] or words
     mine = seen.dataset is not None and (not wanted.fixed or seen.dataset.value(KEY_PROPERTY) == wanted.key)
     if seen.finished and mine:
         return [Step(f"use {wanted.dataset} again", because(words))] if words else []
