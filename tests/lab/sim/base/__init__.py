@@ -1,0 +1,3 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""What several base commands share."""
