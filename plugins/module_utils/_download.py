@@ -36,6 +36,15 @@ SMALL = 1 << 20  # bytes that a document such as MANIFEST may have
 LARGEST = 64 << 30  # bytes that a body of unannounced length may have
 ATTEMPTS = 4  # failures in a row without a byte gained between them
 ROUNDS = 50  # attempts in all
+_TRANSIENT = (
+    ConnectionResetError,
+    ConnectionAbortedError,
+    BrokenPipeError,
+    socket.timeout,  # another class than TimeoutError before Python 3.10
+    TimeoutError,
+    ssl.SSLEOFError,
+    http.client.HTTPException,
+)
 _CONTENT_RANGE = re.compile(r"^bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)$")
 
 
@@ -127,10 +136,7 @@ def _cause(exc: BaseException) -> str:
 def _is_transient(exc: BaseException) -> bool:
     if isinstance(exc, socket.gaierror):
         return exc.errno == socket.EAI_AGAIN
-    return isinstance(
-        exc,
-        (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, socket.timeout, TimeoutError, ssl.SSLEOFError),
-    ) or isinstance(exc, http.client.HTTPException)
+    return isinstance(exc, _TRANSIENT)
 
 
 class Client:

@@ -56,7 +56,7 @@ def split_arch(arch: str) -> Tuple[str, str]:
 
 
 def is_snapshot(release: str) -> bool:
-    """True when the sets of that name are made anew from time to time; BETA and RC are not (jail.sh, install_from_ftp)."""
+    """True when sets of that name are made anew from time to time; BETA and RC are not (jail.sh, install_from_ftp)."""
     return bool(_SNAPSHOT.search(release))
 
 

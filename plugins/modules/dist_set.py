@@ -9,14 +9,16 @@ module: dist_set
 short_description: Download and verify the distribution sets of a FreeBSD release
 version_added: 0.1.0
 description:
-  - Brings distribution sets (C(base.txz), C(kernel.txz) …) of one release into a directory of the builder, all of them in one call and in
-    parallel, resumed where an earlier run was interrupted, hashed while they are written, and renamed when they are verified.
-  - A set's SHA-256 comes from, in this order, O(checksums), a copy of the release's MANIFEST in O(manifests_dir) (package
-    C(freebsd-release-manifests)), or the mirror's own MANIFEST. RV(sets) says which.
-  - Puts a C(MANIFEST) with the verified digests beside the sets, so that poudriere can use the directory as a C(file://) URL.
-  - A complete receipt of the same release, sets and checksums is trusted without asking the mirror again, because releases do not change.
-    Snapshots (C(-STABLE), C(-CURRENT) …) are always asked for. A file whose size, time and inode are those of the receipt is not read
-    again.
+  - Brings distribution sets (C(base.txz), C(kernel.txz) …) of one release into a directory of the builder, all of
+    them in one call and in parallel, resumed where an earlier run was interrupted, hashed while they are written, and
+    renamed when they are verified.
+  - A set's SHA-256 comes from, in this order, O(checksums), a copy of the release's MANIFEST in O(manifests_dir)
+    (package C(freebsd-release-manifests)), or the mirror's own MANIFEST. RV(sets) says which.
+  - Puts a C(MANIFEST) with the verified digests beside the sets, so that poudriere can use the directory as a
+    C(file://) URL.
+  - A complete receipt of the same release, sets and checksums is trusted without asking the mirror again, because
+    releases do not change. Snapshots (C(-STABLE), C(-CURRENT) …) are always asked for. A file whose size, time and
+    inode are those of the receipt is not read again.
   - A proxy named by the environment is used; TLS is verified with the builder's CA certificates.
 options:
   release:
@@ -34,9 +36,10 @@ options:
     default: [base, kernel]
   mirror:
     description:
-      - Root of the distribution mirror. Official hosts have C(releases/) directly below it, any other C(/pub/FreeBSD/releases/), given or
-        not; C(file://) names a directory of the builder.
-      - May also be the directory itself that holds C(MANIFEST), or end in C(releases), C(snapshots) or C(old-releases).
+      - Root of the distribution mirror. Official hosts have C(releases/) directly below it, any other
+        C(/pub/FreeBSD/releases/), given or not; C(file://) names a directory of the builder.
+      - May also be the directory itself that holds C(MANIFEST), or end in C(releases), C(snapshots) or
+        C(old-releases).
     type: str
     default: https://download.freebsd.org
   dest:
@@ -115,7 +118,8 @@ url:
   type: str
   sample: https://download.freebsd.org/releases/amd64/amd64/15.1-RELEASE
 sets:
-  description: By set, C(path), C(sha256), C(size) in bytes, and C(trust), which is V(pinned), V(release-manifests) or V(mirror).
+  description: By set, C(path), C(sha256), C(size) in bytes, and C(trust), which is V(pinned), V(release-manifests) or
+    V(mirror).
   returned: success
   type: dict
 """

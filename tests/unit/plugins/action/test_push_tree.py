@@ -77,9 +77,9 @@ def src(tmp_path: Path) -> Path:
     return root
 
 
-def push(src: Path, **args: Any) -> tuple[dict[str, Any], Action]:
-    action = Action({"src": str(src), "dest": str(src.parent / "dest"), **args})
-    action.tmp = src.parent / "remote"
+def push(tree: Path, **args: Any) -> tuple[dict[str, Any], Action]:
+    action = Action({"src": str(tree), "dest": str(tree.parent / "dest"), **args})
+    action.tmp = tree.parent / "remote"
     action.tmp.mkdir(exist_ok=True)
     return action.run(task_vars={}), action
 
