@@ -59,7 +59,7 @@ class ActionModule(ActionBase):
             display.display(f"{label}: attached to the job that runs since {since}")
         last = self._wait(result, args, task_vars, label)
         # What the first look planned stays in the result: it says why.
-        kept = {name: first[name] for name in ("actions", "diff", "attached") if name in first}
+        kept: dict[str, Any] = {name: first[name] for name in ("actions", "diff", "attached") if name in first}
         for name in ("progress", "log_offset", "log_lines"):
             result.pop(name, None)
         result.update(last)

@@ -30,19 +30,18 @@ class Names:
         """What poudriere calls the combination, in its logs and packages directories."""
         return mastername(self.jail, self.ports, self.set_name)
 
+    def _join(self, *groups: str) -> List[str]:
+        """Names for groups of `j`, `p` and `s`; groups with the set only when there is one."""
+        part = {"j": self.jail, "p": self.ports, "s": self.set_name or ""}
+        return ["-".join(part[c] for c in group) for group in groups if self.set_name or "s" not in group]
+
     def prefixes(self) -> List[str]:
-        """Prefixes of file names, the most general first, later ones win or are appended."""
-        jail, ports, set_name = self.jail, self.ports, self.set_name
-        names = [[set_name], [ports], [jail], [ports, set_name], [jail, ports], [jail, set_name]]
-        names.append([jail, ports, set_name])
-        return [""] + ["-".join(str(n) for n in parts) + "-" for parts in names if None not in parts]
+        """Prefixes of file names, the most general first; later ones win or are appended."""
+        return [""] + [name + "-" for name in self._join("s", "p", "j", "ps", "jp", "js", "jps")]
 
     def option_directories(self) -> List[str]:
         """Names of options directories; poudriere takes the first that is there."""
-        jail, ports, set_name = self.jail, self.ports, self.set_name
-        names = [[jail, ports, set_name], [jail, set_name], [jail, ports], [ports, set_name], [set_name], [ports]]
-        names.append([jail])
-        return ["-".join(str(n) for n in parts) + "-options" for parts in names if None not in parts] + ["options"]
+        return [name + "-options" for name in self._join("jps", "js", "jp", "ps", "s", "p", "j")] + ["options"]
 
 
 def _identity(receipt: Optional[Dict[str, Any]], timestamp: int) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -40,8 +41,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(action.time, "monotonic", made.monotonic)
-    monkeypatch.setattr(action.time, "sleep", made.sleep)
+    monkeypatch.setattr(time, "monotonic", made.monotonic)
+    monkeypatch.setattr(time, "sleep", made.sleep)
     return made
 
 
@@ -64,7 +65,7 @@ def plugin(answers: list[Any]) -> tuple[Any, list[dict[str, Any]]]:
             raise answer
         return dict(answer)
 
-    made._call = call
+    object.__setattr__(made, "_call", call)
     return made, calls
 
 

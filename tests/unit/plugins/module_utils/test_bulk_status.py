@@ -103,7 +103,7 @@ def test_a_snapshot_with_two_builders() -> None:
 
 def test_progress_lines_of_a_run_change_seldom() -> None:
     lines = [progress_line(parse_status(s["files"])) for s in SNAPSHOTS[1:]]
-    changes = [line for before, line in zip(["", *lines], lines) if line != before]
+    changes = [line for before, line in zip(["", *lines], lines, strict=False) if line != before]
     assert changes[0] == "loading_moved"
     assert "parallel_build: 2/4 built, 1 failed" in changes
     assert changes[-1] == "done: 3/4 built, 1 failed"

@@ -44,8 +44,10 @@ def test_lists_are_merged_in_order_without_comments_and_repetition() -> None:
         ({"x.txt": "a/b\n", "y.txt": ""}, "package list y.txt: names no port"),
         (
             {"x.txt": "bad\n", "y.txt": None},
-            "package list x.txt line 1: 'bad' is not an origin (category/name or category/name@flavor); "
-            "y.txt: no such file on the builder",
+            (
+                "package list x.txt line 1: 'bad' is not an origin (category/name or category/name@flavor); "
+                "y.txt: no such file on the builder"
+            ),
         ),
     ],
 )
@@ -56,5 +58,5 @@ def test_what_is_wrong_is_one_line(texts: dict[str, str | None], message: str) -
 
 
 def test_many_errors_are_counted() -> None:
-    with pytest.raises(ToolError, match="line 3: 'c'.*; and 2 more$"):
+    with pytest.raises(ToolError, match=r"line 3: 'c'.*; and 2 more$"):
         merge_lists({"x": "a\nb\nc\nd\ne\n"}, "here")

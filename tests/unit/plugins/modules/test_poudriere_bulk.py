@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _bulk, _job
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk_inputs import Names
+from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status import Failed, Verdict
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
 from ansible_collections.freehyve.builder.plugins.modules import poudriere_bulk as bulk
@@ -146,8 +148,6 @@ def test_what_changed_is_said(scene: Scene, change: Any, reason: str) -> None:
     change(scene)
     plan = scene.plan()
     assert plan.state == "build"
-    import re
-
     assert re.fullmatch(reason.replace(".*", "\0").replace(".", r"\.").replace("\0", ".*"), plan.steps[0].reason)
 
 
@@ -379,31 +379,8 @@ def test_a_started_job_gets_the_command_and_is_running(scene: Scene, monkeypatch
 
 def test_all_options_of_the_command() -> None:
     argv = _bulk.bulk_argv("/e", Names("j", "p", "s"), ["/l", "/m"], 3, "quarterly", "/k")
-    assert argv == (
-        [
-            "poudriere",
-            "-N",
-            "-e",
-            "/e",
-            "-s",
-            "PKG_REPO_SIGNING_KEY=/k",
-            "bulk",
-            "-j",
-            "j",
-            "-p",
-            "p",
-            "-z",
-            "s",
-            "-J",
-            "3",
-            "-b",
-            "quarterly",
-            "-f",
-            "/l",
-            "-f",
-            "/m",
-        ]
-    )
+    words = "poudriere -N -e /e -s PKG_REPO_SIGNING_KEY=/k bulk -j j -p p -z s -J 3 -b quarterly -f /l -f /m"
+    assert " ".join(argv) == words
 
 
 def test_recorded_output_names_logs_and_repository() -> None:
@@ -421,8 +398,8 @@ def test_recorded_output_names_logs_and_repository() -> None:
 
 
 def test_no_more_than_five_ports_are_named() -> None:
-    rows = tuple(_bulk.Failed(f"a/p{n}", f"p{n}-1", "build", "", None) for n in range(7))
-    verdict = _bulk.Verdict(None, rows, (), ())
+    rows = tuple(Failed(f"a/p{n}", f"p{n}-1", "build", "", None) for n in range(7))
+    verdict = Verdict(None, rows, (), ())
     message = _bulk.verdict_message("m", verdict, [], "/l", "/log")
     assert "7 ports failed: a/p0 in build (unknown; /l/logs/p0-1.log)" in message
     assert "a/p4 in build" in message
@@ -438,5 +415,5 @@ def test_a_runner_without_poudriere_names_provisioning(scene: Scene) -> None:
         def run(self, argv: Any, *args: Any, **kwargs: Any) -> Completed:
             raise AssertionError(argv)
 
-    with pytest.raises(ToolError, match="not installed on the builder; run provision.yml, or `pkg install poudriere`"):
+    with pytest.raises(ToolError, match=r"not installed on the builder; run provision.yml, or `pkg install poudriere`"):
         bulk.run_start(scene.wanted, Bare(), diff=False)
