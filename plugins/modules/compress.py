@@ -50,10 +50,13 @@ options:
       - Absolute path of the checksum file that gets a line C(<sha256>  <name>) for every result.
       - It must lie in the directory of the results. Lines of other files that are still there are kept.
     type: path
-  remove_sources:
-    description: Remove the sources after everything else is done.
-    type: bool
-    default: false
+  remove:
+    description:
+      - Absolute paths of files to remove after everything else is done, sources among them.
+      - A run that finds nothing to do removes nothing.
+    type: list
+    elements: path
+    default: []
   receipt:
     description: Absolute path of the file that remembers what was made from what.
     type: path
@@ -172,7 +175,7 @@ ARGUMENTS: Dict[str, Any] = {
     "threads": {"type": "int", "default": 0},
     "digests": {"type": "dict", "default": {}},
     "sums": {"type": "path"},
-    "remove_sources": {"type": "bool", "default": False},
+    "remove": {"type": "list", "elements": "path", "default": []},
     "receipt": {"type": "path", "required": True},
     "stage": {
         "type": "dict",
@@ -311,9 +314,9 @@ def apply(runner: Runner, wanted: Wanted, params: Mapping[str, Any]) -> Dict[str
     stage = params["stage"] or {"name": "compress", "id": os.path.basename(params["receipt"]), "results": {}}
     results = dict(stage["results"] or {}, files=files)
     write_receipt(params["receipt"], receipt_of(stage["name"], stage["id"], wanted.inputs, results))
-    if params["remove_sources"]:
-        for src, _dest in wanted.pairs:
-            os.unlink(src)
+    for path in params["remove"]:
+        if os.path.lexists(path):
+            os.unlink(path)
     return files
 
 

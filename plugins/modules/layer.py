@@ -54,19 +54,39 @@ options:
         description: Its digest, proved before anything is extracted.
         type: str
         required: true
+  archives_of:
+    description: Archives to extract, named by the receipt of the stage that fetched them; before O(archives).
+    type: dict
+    suboptions:
+      receipt:
+        description: Absolute path of the receipt.
+        type: path
+        required: true
+      sets:
+        description: Sets to extract, in order.
+        type: list
+        elements: str
+        required: true
   packages:
     description: Packages to install from a local repository, and from nowhere else.
     type: dict
     suboptions:
-      repository:
-        description: Absolute path of the directory that holds the repository.
+      receipt:
+        description: Absolute path of the receipt of the stage that built them, which names repository and origins.
         type: path
-        required: true
+      repository:
+        description: Absolute path of the directory that holds the repository. The default is what the receipt says.
+        type: path
       install:
-        description: Origins (C(category/port[@flavor])) or names of packages.
+        description: Origins (C(category/port[@flavor])) or names of packages. The default is what the receipt says.
         type: list
         elements: str
-        required: true
+        default: []
+      also:
+        description: More origins or names to install.
+        type: list
+        elements: str
+        default: []
       abi:
         description: ABI of the packages.
         type: str
@@ -279,11 +299,20 @@ ARGUMENTS: Dict[str, Any] = {
             "sha256": {"type": "str", "required": True},
         },
     },
+    "archives_of": {
+        "type": "dict",
+        "options": {
+            "receipt": {"type": "path", "required": True},
+            "sets": {"type": "list", "elements": "str", "required": True},
+        },
+    },
     "packages": {
         "type": "dict",
         "options": {
-            "repository": {"type": "path", "required": True},
-            "install": {"type": "list", "elements": "str", "required": True},
+            "receipt": {"type": "path"},
+            "repository": {"type": "path"},
+            "install": {"type": "list", "elements": "str", "default": []},
+            "also": {"type": "list", "elements": "str", "default": []},
             "abi": {"type": "str", "required": True},
             "osversion": {"type": "str"},
         },
@@ -320,9 +349,19 @@ ARGUMENTS: Dict[str, Any] = {
 
 
 @dataclass(frozen=True)
+class Archive:
+    """An archive to extract."""
+
+    name: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Offer:
     """What a repository has for us: names to install, and them with all they need by version and digest."""
 
+    repository: str
     names: Tuple[str, ...]
     needs: Dict[str, str]
 
@@ -344,6 +383,7 @@ class Wanted:
     snapshot: str
     key: str
     inputs: Dict[str, Any]
+    archives: Tuple[Archive, ...]
     entries: Tuple[Entry, ...]
     offer: Optional[Offer]
     fixed: bool
@@ -365,14 +405,39 @@ def read_catalogue(runner: Runner, repository: str) -> List[Package]:
 
 def offer_of(runner: Runner, packages: Mapping[str, Any], check_mode: bool) -> Offer:
     """Resolve the wanted packages."""
-    repository = packages["repository"]
-    if not os.path.isdir(repository):
+    receipt = read_json(packages["receipt"]) if packages["receipt"] else None
+    results = (receipt or {}).get("results") or {}
+    repository = packages["repository"] or results.get("repository")
+    items = [*(packages["install"] or results.get("origins") or []), *packages["also"]]
+    if repository is None or not os.path.isdir(repository):
         if check_mode:
-            return Offer(tuple(packages["install"]), dict.fromkeys(packages["install"], "not built yet"))
-        raise ToolError(f"package repository '{repository}': not there; run the stage 'packages' first")
+            return Offer("", tuple(items), dict.fromkeys(items, "not built yet"))
+        raise ToolError(f"package repository '{repository or ''}': not there; run the stage 'packages' first")
     catalogue = read_catalogue(runner, repository)
-    names = choose(catalogue, packages["install"])
-    return Offer(tuple(names), closure(catalogue, names))
+    names = choose(catalogue, items)
+    return Offer(repository, tuple(names), closure(catalogue, names))
+
+
+def archives_of(params: Mapping[str, Any], check_mode: bool) -> Tuple[Archive, ...]:
+    """The archives of both ways to name them.
+
+    :raises ToolError: a receipt or a set that is not there.
+    """
+    found: List[Archive] = []
+    wanted = params["archives_of"]
+    if wanted:
+        receipt = read_json(wanted["receipt"])
+        sets = ((receipt or {}).get("results") or {}).get("sets") or {}
+        for name in wanted["sets"]:
+            if name in sets:
+                found.append(Archive(name, sets[name]["path"], sets[name]["sha256"].lower()))
+            elif check_mode:
+                found.append(Archive(name, "", "not fetched yet"))
+            else:
+                raise ToolError(f"distribution set '{name}': not in '{wanted['receipt']}'; run the stage 'dists' first")
+    # By name, not path: the same set from another directory is the same set.
+    found += [Archive(os.path.basename(a["path"]), a["path"], a["sha256"].lower()) for a in params["archives"]]
+    return tuple(found)
 
 
 def want(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Wanted:
@@ -389,9 +454,9 @@ def want(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Wanted:
     inputs: Dict[str, Any] = {"parent": params["parent"]}
     if params["facts"]:
         inputs["facts"] = dict(params["facts"])
-    if params["archives"]:
-        # By name, not path: the same set from another directory is the same set.
-        inputs["archives"] = {os.path.basename(item["path"]): item["sha256"].lower() for item in params["archives"]}
+    archives = archives_of(params, check_mode)
+    if archives:
+        inputs["archives"] = {item.name: item.sha256 for item in archives}
     offer = None
     if params["packages"]:
         offer = offer_of(runner, params["packages"], check_mode)
@@ -414,7 +479,16 @@ def want(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Wanted:
     key = key_of(inputs)
     last = params["child"] or layer_name(params["name"], key)
     dataset = f"{params['dataset']}/{last}"
-    return Wanted(dataset, f"{dataset}@{params['snapshot']}", key, inputs, entries, offer, params["child"] is not None)
+    return Wanted(
+        dataset,
+        f"{dataset}@{params['snapshot']}",
+        key,
+        inputs,
+        archives,
+        entries,
+        offer,
+        fixed=params["child"] is not None,
+    )
 
 
 def observe(runner: Runner, wanted: Wanted, receipt: str) -> Observed:
@@ -446,18 +520,17 @@ def plan(wanted: Wanted, seen: Observed) -> List[Step]:
     return steps + [Step(f"make {wanted.dataset}", because(words or gone))]
 
 
-def check_content(params: Mapping[str, Any]) -> None:
+def check_content(params: Mapping[str, Any], archives: Tuple[Archive, ...]) -> None:
     """Prove archives and tree before a dataset is made.
 
     :raises ToolError: missing, or another digest than given.
     """
-    for item in params["archives"]:
-        path, digest = item["path"], item["sha256"].lower()
-        if not os.path.isfile(path):
-            raise ToolError(f"archive '{path}': not there; run the stage 'dists' first")
-        found = sha256_file(path)
-        if found != digest:
-            raise ToolError(f"archive '{path}': SHA-256 is {found}, expected {digest}; fetch it again")
+    for item in archives:
+        if not os.path.isfile(item.path):
+            raise ToolError(f"archive '{item.path}': not there; run the stage 'dists' first")
+        found = sha256_file(item.path)
+        if found != item.sha256:
+            raise ToolError(f"archive '{item.path}': SHA-256 is {found}, expected {item.sha256}; fetch it again")
     if params["tree"]:
         check_tree(params["tree"]["path"], params["tree"]["files"])
 
@@ -475,7 +548,7 @@ def install(runner: Runner, root: str, packages: Mapping[str, Any], offer: Offer
     conf = tempfile.mkdtemp(prefix="freehyve-pkg-")
     try:
         with open(os.path.join(conf, f"{REPOSITORY}.conf"), "w", encoding="utf-8") as stream:
-            stream.write(repository_conf(f"file://{packages['repository']}"))
+            stream.write(repository_conf(f"file://{offer.repository}"))
         command = ("install", "-y", "-r", REPOSITORY, *offer.names)
         runner.run(pkg_argv(root, conf, packages["abi"], osversion, *command), failed="packages: cannot be installed")
         query = pkg_argv(root, conf, packages["abi"], osversion, "query", "%n %v %o")
@@ -533,9 +606,9 @@ def rebuild_databases(runner: Runner, root: str, touched: List[str]) -> None:
 def fill(runner: Runner, root: str, params: Mapping[str, Any], wanted: Wanted) -> Dict[str, Any]:
     """Put the content into a mounted layer."""
     facts: Dict[str, Any] = {}
-    for item in params["archives"]:
-        argv = ["tar", "-xpf", item["path"], "-C", root]
-        runner.run(argv, failed=f"archive '{item['path']}': cannot be extracted")
+    for item in wanted.archives:
+        argv = ["tar", "-xpf", item.path, "-C", root]
+        runner.run(argv, failed=f"archive '{item.path}': cannot be extracted")
     if wanted.offer is not None and params["packages"]:
         facts["packages"] = install(runner, root, params["packages"], wanted.offer)
     touched: List[str] = []
@@ -571,7 +644,7 @@ def mounted_at(runner: Runner, dataset: str) -> str:
 
 def apply(runner: Runner, params: Mapping[str, Any], wanted: Wanted, seen: Observed) -> Dict[str, Any]:
     """Make the layer; whatever fails, no half of it stays."""
-    check_content(params)
+    check_content(params, wanted.archives)
     if params["parent"] and not _zfs.exists(runner, params["parent"]):
         raise ToolError(f"parent '{params['parent']}': not there; make the layer below first")
     if seen.dataset is not None:

@@ -442,16 +442,18 @@ def make_pool(runner: Runner, wanted: Wanted, device: str, leases: str, source: 
     os.makedirs(wanted.altroot, mode=0o700, exist_ok=True)
     # By the name that only we use: the GUID is known when the pool is there, and a lease comes before.
     lease = _lease.take(runner, leases, "pool", name)
-    guid = _zpool.create(runner, wanted.pool, [device], name, wanted.altroot, properties, wanted.root_properties)
     try:
+        guid = _zpool.create(runner, wanted.pool, [device], name, wanted.altroot, properties, wanted.root_properties)
         fill(runner, wanted, source)
         _zpool.export(runner, name, guid)
     except BaseException:
+        # The name is free before and only ours, so what bears it now is what was just made.
         if name in _zpool.pools(runner):
-            _zpool.destroy(runner, name, guid, force=True)
-            _lease.release(lease)
+            _zpool.destroy(runner, name, force=True)
         raise
-    _lease.release(lease)
+    finally:
+        if name not in _zpool.pools(runner):
+            _lease.release(lease)
     return guid
 
 
