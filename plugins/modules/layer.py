@@ -145,6 +145,11 @@ options:
         description: Group, as the layer's C(group) knows it.
         type: str
         default: wheel
+  directories:
+    description: Directories that must be there, made root:wheel V(0755) where they are not.
+    type: list
+    elements: str
+    default: []
   lock_passwords:
     description: Users of the layer that get no password to log in with.
     type: list
@@ -279,6 +284,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._tree import (
     entry_of,
     inside,
     lay_over,
+    make_parents,
     parts_of,
     put,
 )
@@ -340,6 +346,7 @@ ARGUMENTS: Dict[str, Any] = {
             "group": {"type": "str", "default": "wheel"},
         },
     },
+    "directories": {"type": "list", "elements": "str", "default": []},
     "lock_passwords": {"type": "list", "elements": "str", "default": []},
     "timezone": {"type": "str"},
     "facts": {"type": "dict", "default": {}},
@@ -471,6 +478,8 @@ def want(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Wanted:
             inputs[f"{params['tree']['name']} as a whole"] = params["tree"]["digest"]
     if entries:
         inputs["files"] = {entry.path: entry.digest for entry in entries}
+    if params["directories"]:
+        inputs["directories"] = sorted("/".join(parts_of(path)) for path in params["directories"])
     if params["lock_passwords"]:
         inputs["lock_passwords"] = sorted(params["lock_passwords"])
     if params["timezone"]:
@@ -618,6 +627,8 @@ def fill(runner: Runner, root: str, params: Mapping[str, Any], wanted: Wanted) -
     for entry in wanted.entries:
         put(root, entry)
         touched.append(entry.path)
+    for path in params["directories"]:
+        make_parents(root, f"{path}/x")
     rebuild_databases(runner, root, touched)
     for user in params["lock_passwords"]:
         # -h - means that no password matches; the default password of a fresh base system is the empty one.

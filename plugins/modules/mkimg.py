@@ -136,6 +136,11 @@ files:
   returned: when they are there
   type: dict
   sample: {/var/images/appliance.raw: {size: 8589934592, sha256: 0f2d0f6f, format: raw}}
+digests:
+  description: SHA-256 of the images by path.
+  returned: when they are there
+  type: dict
+  sample: {/var/images/appliance.raw: 0f2d0f6f}
 partitions:
   description: The partitions with their places, in bytes.
   returned: always
@@ -428,6 +433,8 @@ def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
             result["files"] = apply(runner, wanted, params["receipt"])
     elif seen.receipt is not None:
         result["files"] = seen.receipt["results"]["files"]
+    if "files" in result:
+        result["digests"] = {path: facts["sha256"] for path, facts in result["files"].items()}
     return result
 
 
