@@ -15,7 +15,7 @@ author:
   - The freehyve.builder authors (@freehyve)
 attributes:
   check_mode:
-    description: Says what would be attached or detached and changes nothing; which unit mdconfig would choose is unknown.
+    description: Says what would be attached or detached and changes nothing; mdconfig's choice of unit is not known.
     support: full
   diff_mode:
     description: Shows the units of the file, observed against planned.
