@@ -233,6 +233,20 @@ def devices(words: Sequence[str]) -> List[str]:
     return [path for vdev in layout(words) for path in sorted(vdev[2])]
 
 
+def change(runner: Runner, argv: Sequence[str], failed: str) -> None:
+    """Run a zpool command that changes something, once.
+
+    ``zpool create`` puts the cause behind two lines that do not tell it (``invalid vdev specification``, a hint at -f).
+    """
+    try:
+        runner.run(argv, failed=failed)
+    except ToolError as exc:
+        lines = [line.strip() for line in exc.stderr.splitlines() if line.strip()]
+        if len(lines) < 2 or lines[0] != "invalid vdev specification":
+            raise
+        raise ToolError(f"{failed}: {lines[-1]}", exc.cmd, exc.rc, exc.stdout, exc.stderr) from exc
+
+
 def pools(runner: Runner) -> Dict[str, Pool]:
     """All imported pools, by their name in the kernel."""
     return parse_list(runner.run(list_argv(), failed="pools: listing failed").stdout)
@@ -272,7 +286,7 @@ def create(
     :returns: its GUID.
     """
     argv = create_argv(name, vdevs, temporary_name, altroot, properties, filesystem_properties, force)
-    runner.run(argv, failed=f"pool '{name}': creating failed")
+    change(runner, argv, f"pool '{name}': creating failed")
     return guid(runner, temporary_name or name)
 
 
@@ -325,6 +339,7 @@ def set_property(runner: Runner, pool: str, name: str, value: str) -> None:
 __all__ = [
     "Importable",
     "Pool",
+    "change",
     "check_name",
     "create",
     "create_argv",

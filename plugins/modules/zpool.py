@@ -445,7 +445,7 @@ def _plan_settings(wanted: Wanted, observed: Observed) -> List[Step]:
 
 def apply(runner: Runner, wanted: Wanted, steps: Sequence[Step]) -> None:
     for step in steps:
-        runner.run(step.argv, failed=f"pool '{wanted.kernel_name}': {step.action.split()[0]} failed")
+        _zpool.change(runner, step.argv, f"pool '{wanted.kernel_name}': {step.action.split()[0]} failed")
 
 
 def views(wanted: Wanted, observed: Observed, steps: Sequence[Step]) -> Tuple[Dict[str, Any], Dict[str, Any]]:

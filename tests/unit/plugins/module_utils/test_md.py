@@ -72,7 +72,7 @@ def test_other_names_are_no_units(unit: str) -> None:
 
 def test_detach_refuses_another_file() -> None:
     runner = FakeRunner().on("mdconfig -l -v", "md0\tvnode\t  256M\t/tank/other.img\t\n")
-    with pytest.raises(ToolError, match="unit 'md0': refusing to detach, it is not backed by '/tank/a.img'"):
+    with pytest.raises(ToolError, match=r"unit 'md0': refusing to detach, it is not backed by '/tank/a.img'"):
         _md.detach(runner, "md0", "/tank/a.img")
 
 
