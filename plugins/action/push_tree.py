@@ -48,7 +48,7 @@ def wanted(src: str, exclude: list[str], preserve: list[str], extra: dict[str, s
     return tree, push
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
+class ActionModule(ActionBase):
     """At most two remote calls: one when nothing changed or in check mode."""
 
     _requires_connection = True

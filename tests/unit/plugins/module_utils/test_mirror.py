@@ -67,9 +67,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._mirror import (
         ),
     ],
 )
-def test_the_first_candidate_follows_the_layout_of_the_mirror(
-    mirror: str, release: str, arch: str, first: str
-) -> None:
+def test_the_first_candidate_follows_the_layout_of_the_mirror(mirror: str, release: str, arch: str, first: str) -> None:
     assert candidates(mirror, release, arch)[0] == first
 
 

@@ -52,11 +52,15 @@ class FakeModule:
         self.warnings.append(text)
 
 
-class Handler(SimpleHTTPRequestHandler):
+class Server(ThreadingHTTPServer):
     requests: list[tuple[str, str]]
 
+
+class Handler(SimpleHTTPRequestHandler):
+    server: Server
+
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
-        self.server.requests.append((self.command, self.path))  # type: ignore[attr-defined]
+        self.server.requests.append((self.command, self.path))
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -70,15 +74,11 @@ class Mirror:
         self.dir = root / "pub/FreeBSD" / branch / "amd64/amd64" / release
         self.dir.mkdir(parents=True)
         self.put(base=BASE, kernel=KERNEL)
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root)))
-        self.server.requests = []  # type: ignore[attr-defined]
+        self.server = Server(("127.0.0.1", 0), partial(Handler, directory=str(root)))
+        self.requests = self.server.requests = []
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
         self.thread.start()
-
-    @property
-    def requests(self) -> list[tuple[str, str]]:
-        return self.server.requests  # type: ignore[attr-defined, no-any-return]
 
     def put(self, **sets: bytes) -> None:
         for name, data in sets.items():
@@ -168,7 +168,7 @@ def test_a_file_without_receipt_is_verified_not_downloaded(
 def test_a_snapshot_is_asked_for_and_renewed(tmp_path: Path) -> None:
     served = Mirror(tmp_path / "m", "16.0-CURRENT")
     try:
-        params = {"mirror": served.url, "dest": str(tmp_path / "d"), "release": "16.0-CURRENT"}
+        params: dict[str, Any] = {"mirror": served.url, "dest": str(tmp_path / "d"), "release": "16.0-CURRENT"}
         assert dist_set.run(FakeModule(**params), Client(pause=0))["changed"]
         assert not dist_set.run(FakeModule(**params), Client(pause=0))["changed"]
         served.put(base=BASE + b"new", kernel=KERNEL)
@@ -180,7 +180,7 @@ def test_a_snapshot_is_asked_for_and_renewed(tmp_path: Path) -> None:
     module = FakeModule(check=True, **params)
     assert not dist_set.run(module, Client(pause=0))["changed"]
     assert "going by the receipt" in module.warnings[0]
-    with pytest.raises(ToolError, match="connection refused"):
+    with pytest.raises(ToolError, match=r"connection refused"):
         dist_set.run(FakeModule(**params), Client(pause=0))
 
 
@@ -192,9 +192,7 @@ def test_trust_is_pinned_then_copied_then_the_mirrors(call: Callable[..., dict[s
     assert {n: s["trust"] for n, s in result["sets"].items()} == {"base": "pinned", "kernel": "release-manifests"}
 
 
-def test_a_pin_that_agrees_is_recorded_without_a_download(
-    call: Callable[..., dict[str, Any]], mirror: Mirror
-) -> None:
+def test_a_pin_that_agrees_is_recorded_without_a_download(call: Callable[..., dict[str, Any]], mirror: Mirror) -> None:
     call()
     mirror.requests.clear()
     result = call(checksums={"base": sha(BASE)})
@@ -275,7 +273,7 @@ def test_too_little_space_is_told_before_a_byte_moves(
     call: Callable[..., dict[str, Any]], mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dist_set, "free_bytes", lambda path: 1 << 20)
-    with pytest.raises(ToolError, match="too little space, 65 MiB needed, 1 MiB there"):
+    with pytest.raises(ToolError, match=r"too little space, 65 MiB needed, 1 MiB there"):
         call()
     assert not [r for r in mirror.requests if r[0] == "GET" and r[1].endswith(".txz")]
     assert "too little space" in call(check=True)["warnings"][0]
@@ -283,11 +281,11 @@ def test_too_little_space_is_told_before_a_byte_moves(
 
 def test_two_runs_do_not_write_to_one_directory(call: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     (tmp_path / "dists").mkdir()
-    with dist_set.Lock(str(tmp_path / "dists")), pytest.raises(ToolError, match="another run is downloading them"):
+    with dist_set.Lock(str(tmp_path / "dists")), pytest.raises(ToolError, match=r"another run is downloading them"):
         call()
 
 
 def test_a_directory_in_place_of_a_set_is_refused(call: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     (tmp_path / "dists/base.txz").mkdir(parents=True)
-    with pytest.raises(ToolError, match="is no regular file; remove it"):
+    with pytest.raises(ToolError, match=r"is no regular file; remove it"):
         call()

@@ -79,7 +79,7 @@ def builder(tmp_path: Path) -> Builder:
 @pytest.fixture
 def call(builder: Builder) -> Callable[..., dict[str, Any]]:
     def run(check: bool = False, **params: Any) -> dict[str, Any]:
-        defaults = {
+        defaults: dict[str, Any] = {
             "name": "fh",
             "state": "present",
             "release": "15.1-RELEASE",
@@ -169,7 +169,7 @@ def test_a_jail_of_somebody_else_is_left_alone(call: Callable[..., dict[str, Any
     directory = builder.root / "etc/poudriere.d/jails/fh"
     directory.mkdir(parents=True)
     for state in ("present", "absent"):
-        with pytest.raises(ToolError, match="refusing to .* it, it was not made by this collection; choose another"):
+        with pytest.raises(ToolError, match=r"refusing to .* it, it was not made by this collection; choose another"):
             call(state=state)
     assert builder.commands == [] and directory.is_dir()
     call(allow_destroy=True)
@@ -227,12 +227,12 @@ def test_bad_input_is_one_line(
 def test_what_is_missing_is_named_before_anything_changes(
     call: Callable[..., dict[str, Any]], builder: Builder
 ) -> None:
-    with pytest.raises(ToolError, match="no verified set .*; run --tags dists first"):
+    with pytest.raises(ToolError, match=r"no verified set .*; run --tags dists first"):
         call(sets_dir="/nonexistent")
     (builder.root / "etc/poudriere.conf").write_text("NO_SRC=yes\n")
     with pytest.raises(ToolError, match=r"the set 'src' is wanted, but poudriere.conf sets NO_SRC"):
         call(sets=["base", "src"])
     (builder.root / "etc/poudriere.conf").unlink()
-    with pytest.raises(ToolError, match="is not there; push it first"):
+    with pytest.raises(ToolError, match=r"is not there; push it first"):
         call()
     assert builder.commands == []

@@ -157,15 +157,11 @@ def test_a_branch_is_followed_unless_told_not_to(call: Call, upstream: Upstream,
     second = upstream.commit("second")
     assert not call(update=False)["changed"]
     moved = call()
-    assert moved["actions"] == [
-        {"action": "update ports tree fh", "reason": f"commit: {upstream.first} -> {second}"}
-    ]
+    assert moved["actions"] == [{"action": "update ports tree fh", "reason": f"commit: {upstream.first} -> {second}"}]
     assert moved["commit"] == second and (tree / "subject").read_text() == "second"
 
 
-def test_a_pinned_commit_needs_no_network_once_it_is_there(
-    call: Call, builder: Builder, upstream: Upstream
-) -> None:
+def test_a_pinned_commit_needs_no_network_once_it_is_there(call: Call, builder: Builder, upstream: Upstream) -> None:
     upstream.commit("second")
     assert call(version=upstream.first)["commit"] == upstream.first
     builder.commands.clear()
@@ -228,7 +224,7 @@ def test_a_checkout_by_hand_is_undone(call: Call, upstream: Upstream, tree: Path
 def test_a_directory_of_somebody_else_is_left_alone(call: Call, tree: Path) -> None:
     tree.mkdir(parents=True)
     (tree / "mine").write_text("")
-    with pytest.raises(ToolError, match="refusing to replace .*, it was not made by this collection"):
+    with pytest.raises(ToolError, match=r"refusing to replace .*, it was not made by this collection"):
         call()
     assert (tree / "mine").exists()
     call(allow_destroy=True)
@@ -240,7 +236,7 @@ def test_a_tree_that_a_build_uses_is_left_alone(call: Call, builder: Builder, up
     builder.mounts.append(f"{tree}\t/p/data/.m/j-fh/ref/usr/ports nullfs ro,noatime 0 0\n")
     assert not call()["changed"]
     upstream.commit("second")
-    with pytest.raises(ToolError, match="refusing to change it, a build has it mounted at /p/data/.m/j-fh"):
+    with pytest.raises(ToolError, match=r"refusing to change it, a build has it mounted at /p/data/.m/j-fh"):
         call()
 
 
@@ -248,11 +244,11 @@ def test_a_network_that_comes_back_is_asked_again(call: Call, builder: Builder) 
     builder.refuse_network.extend(["fatal: unable to access: Could not resolve host: git.example.org"] * 2)
     assert call(check=True)["changed"]
     builder.refuse_network.extend(["fatal: unable to access: Could not resolve host: git.example.org"] * 3)
-    with pytest.raises(ToolError, match="cannot be asked for 'main': fatal: unable to access: Could not resolve host"):
+    with pytest.raises(ToolError, match=r"cannot be asked for 'main': fatal: unable to access: Could not resolve host"):
         call(check=True)
     builder.refuse_network.append("fatal: repository not found")
     builder.commands.clear()
-    with pytest.raises(ToolError, match="fatal: repository not found"):
+    with pytest.raises(ToolError, match=r"fatal: repository not found"):
         call(check=True)
     assert len(builder.commands) == 1
 
@@ -280,7 +276,7 @@ def test_a_tree_of_poudrieres_own_is_left_alone(call: Call, builder: Builder) ->
     state.mkdir(parents=True)
     (state / "method").write_text("git+https\n")
     (state / "mnt").write_text("/elsewhere\n")
-    with pytest.raises(ToolError, match="poudriere has one of its own under that name"):
+    with pytest.raises(ToolError, match=r"poudriere has one of its own under that name"):
         call()
 
 
@@ -291,7 +287,7 @@ def test_null_registers_and_never_writes(call: Call, builder: Builder, upstream:
     assert result["commit"] == upstream.first and result["tree"]["mnt"] == str(upstream.path)
     assert not call(**params)["changed"]
     (builder.root / "poudriere/etc/patches/one.patch").write_text(PATCH)
-    with pytest.raises(ToolError, match="refusing to patch"):
+    with pytest.raises(ToolError, match=r"refusing to patch"):
         call(**params)
     assert call(state="absent")["changed"] and (upstream.path / "README").exists()
 
@@ -352,5 +348,5 @@ def test_heads_are_picked_by_name() -> None:
     text = "a" * 40 + "\trefs/heads/2026Q4\n" + "b" * 40 + "\trefs/tags/v1\n" + "c" * 40 + "\trefs/tags/v1^{}\n"
     assert poudriere_ports.head_of(text, "u", "quarterly") == "a" * 40
     assert poudriere_ports.head_of(text, "u", "v1") == "c" * 40
-    with pytest.raises(ToolError, match="has no quarterly branch"):
+    with pytest.raises(ToolError, match=r"has no quarterly branch"):
         poudriere_ports.head_of("", "u", "quarterly")
