@@ -1,0 +1,20 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""mount(8)."""
+
+from __future__ import annotations
+
+from .. import state
+from ..storage import mountcmd
+from ..storage.errors import guarded
+
+PATHS = ("/sbin/mount",)
+
+
+def body(argv: list[str]) -> int:
+    with state.edit() as s:
+        return mountcmd.mount_command(s, argv)
+
+
+def main(argv: list[str]) -> int:
+    return guarded(body, argv)
