@@ -133,7 +133,7 @@ def parse_catalogue(text: str) -> List[Package]:
         if len(lines) == 1 and "packages" in lines[0]:
             lines = lines[0]["packages"]
         return [_package(item) for item in lines]
-    except (KeyError, TypeError, ValueError) as exc:
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise ToolError(f"package repository: its catalogue cannot be read: {exc}") from exc
 
 

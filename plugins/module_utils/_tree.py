@@ -178,6 +178,8 @@ def make_parents(root: str, path: str) -> None:
         os.mkdir(here, 0o755)
         os.chmod(here, 0o755)
         os.chown(here, 0, 0)
+    if not os.path.isdir(os.path.dirname(inside(root, path))):
+        raise ToolError(f"path '{path}': a link on its way points to nothing below '{root}'")
 
 
 def _settle(temporary: str, place: str) -> None:

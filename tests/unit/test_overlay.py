@@ -114,7 +114,7 @@ def run_grow(tmp_path: Path, tools: dict[str, str]) -> tuple[str, list[str]]:
 BACKUP = "GPT 128\n1 freebsd-boot 2048 232 gptboot0\n2 efi 4096 66584 efiboot0\n4 freebsd-zfs 200704 845824 zfs0"
 TOOLS = {
     "mount": r"printf 'freehyve/ROOT/0.1.0\t/\t\tzfs\trw 0 0\n'",
-    "zpool": 'case "$1" in list) printf "freehyve\\t1G\\n\\t/dev/vtbd0p4\\t1G\\n" ;; *) echo "zpool $*" >>"$LOG" ;; esac',
+    "zpool": 'case "$1" in list) printf "freehyve\\t1\\n\\t/dev/vtbd0p4\\t1\\n" ;; *) echo "zpool $*" >>"$LOG" ;; esac',
     "gpart": f'case "$1" in backup) cat <<X\n{BACKUP}\nX\n;; *) echo "gpart $*" >>"$LOG" ;; esac',
     "glabel": 'printf "gpt/zfs0 N/A vtbd0p4\\n"',
     "sysrc": 'echo "sysrc $*" >>"$LOG"',
