@@ -72,6 +72,8 @@ def main() -> None:
     boot = {"time": int(time.time()), "clean": Path("/lab/state/clean").exists()}
     Path("/lab/state/clean").unlink(missing_ok=True)
     Path("/lab/run/boot.json").write_text(json.dumps(boot))
+    for kernel_state in ("kld.json", "sysctl.json"):
+        Path("/lab/run", kernel_state).unlink(missing_ok=True)
     try:
         modules += setup_modules()
         set_up(modules)
