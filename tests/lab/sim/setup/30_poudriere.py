@@ -1,0 +1,15 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""poudriere and pkg of the recorded host: configuration, jail, ports tree, and the builds that had happened."""
+
+from __future__ import annotations
+
+from ..poudriere import recorded
+
+
+def setup() -> None:
+    recorded.setup()
+
+
+def boot() -> None:
+    recorded.boot()
