@@ -45,7 +45,7 @@ RULES = (
     ),
     _rule("locale-noise", r"^tar: Failed to set default locale\n", "", "the recording host had no locales", side="recorded"),
     _rule("sh-line", r"^((?:/bin/)?sh: )\d+: ", r"\1", "the lab's sh (dash) adds its line number", side="lab"),
-    _rule("timestamp", r"\b20\d\d-\d\d-\d\d[ _]\d\d(?::\d\d(?::\d\d)?|h\d\dm\d\ds)", "<time>", "dates and names made of dates"),
+    _rule("timestamp", r"\b20\d\d-\d\d-\d\d[ _.]\d\d(?::\d\d(?::\d\d)?|h\d\dm\d\ds)", "<time>", "dates and names made of dates"),
     _rule("ls-date", rf"\b{_MONTH} [ \d]\d (?:\d\d:\d\d| \d{{4}})(?= )", "<date>", "times of files", when=r"\bls\b"),
     _rule(
         "long-date",

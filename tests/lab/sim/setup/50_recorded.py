@@ -10,3 +10,5 @@ import os
 def setup() -> None:
     # zpool.json imports pools below it; files.json mounts on it.
     os.makedirs("/tank/alt", exist_ok=True)
+    # mkimg.json works in it without making it.
+    os.makedirs("/tank/lab/mk", exist_ok=True)
