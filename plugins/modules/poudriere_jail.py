@@ -52,6 +52,10 @@ options:
     description: What C(poudriere -e) points at.
     type: path
     required: true
+  distfiles:
+    description: Directory for the sources of ports (DISTFILES_CACHE), without which poudriere refuses to build. Made
+      when it is missing.
+    type: path
   allow_destroy:
     description: Delete or remake a jail that this module did not make.
     type: bool
@@ -383,6 +387,11 @@ def run(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
         if jail is not None or observed.unfinished:
             maker.delete(name)
         jail = maker.make(wanted) if wanted else None
+    distfiles = params["distfiles"] if wanted else None
+    if distfiles and not os.path.isdir(distfiles):
+        steps.append(Step(f"make directory {distfiles}", "not there"))
+        if not module.check_mode:
+            os.makedirs(distfiles, mode=0o755)
     result: Dict[str, Any] = {
         "changed": bool(steps),
         "actions": [step.as_dict() for step in steps],
@@ -408,6 +417,7 @@ def main() -> None:
             "digests": {"type": "dict", "default": {}},
             "receipt": {"type": "path"},
             "etcdir": {"type": "path", "required": True},
+            "distfiles": {"type": "path"},
             "allow_destroy": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 3600},
         },

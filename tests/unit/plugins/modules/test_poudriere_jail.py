@@ -89,6 +89,7 @@ def call(builder: Builder) -> Callable[..., dict[str, Any]]:
             "digests": {},
             "receipt": None,
             "etcdir": str(builder.root / "etc"),
+            "distfiles": None,
             "allow_destroy": False,
             "timeout": 60,
         }
@@ -195,6 +196,15 @@ def test_absent_twice(call: Callable[..., dict[str, Any]], builder: Builder) -> 
 def test_a_builder_that_never_built_has_a_plan(call: Callable[..., dict[str, Any]], builder: Builder) -> None:
     params = {"etcdir": "/nonexistent/etc", "sets_dir": "/nonexistent", "receipt": "/nonexistent/x.json"}
     assert call(check=True, **params)["actions"] == [{"action": "make jail fh", "reason": "not there"}]
+
+
+def test_the_directory_for_distfiles_is_made(call: Callable[..., dict[str, Any]], builder: Builder) -> None:
+    call()
+    directory = builder.root / "p/distfiles"
+    for check in (True, False):
+        actions = call(check=check, distfiles=str(directory))["actions"]
+        assert actions == [{"action": f"make directory {directory}", "reason": "not there"}]
+    assert directory.is_dir() and not call(distfiles=str(directory))["changed"]
 
 
 def test_digests_come_from_the_receipt_of_the_stage(call: Callable[..., dict[str, Any]], builder: Builder) -> None:
