@@ -196,14 +196,18 @@ def undo_mount(runner: Runner, place: str) -> None:
 def attached(runner: Runner, leases: str, file: str) -> Iterator[str]:
     """A memory disk for the time of a block; what an interrupted run attached goes first."""
     lease = _lease.take(runner, leases, "md", file)
-    for unit in _md.of_file(_md.units(runner), file):
-        _md.detach(runner, unit.name)
-    unit_name = _md.attach(runner, file)
     try:
-        yield f"/dev/{unit_name}"
+        for unit in _md.of_file(_md.units(runner), file):
+            _md.detach(runner, unit.name)
+        unit_name = _md.attach(runner, file)
+        try:
+            yield f"/dev/{unit_name}"
+        finally:
+            _md.detach(runner, unit_name, file)
     finally:
-        _md.detach(runner, unit_name, file)
-        _lease.release(lease)
+        # What could not be detached stays ours, so that a later run may.
+        if not _md.of_file(_md.units(runner), file):
+            _lease.release(lease)
 
 
 @contextlib.contextmanager

@@ -489,9 +489,11 @@ def apply(runner: Runner, wanted: Wanted, params: Mapping[str, Any], seen: Obser
             remove_directories(wanted.altroot)
         replace_file(temporary, wanted.path)
     finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        _lease.release(lease)
+        # What could not be detached stays ours with its file, so that a later run finds both.
+        if not _md.of_file(_md.units(runner), temporary):
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+            _lease.release(lease)
     results = {
         "guid": guid,
         "identity": key_of({"key": key_of(wanted.inputs), "guid": guid}),
