@@ -21,6 +21,11 @@ UNREACHABLE_SECONDS = 300.0
 display = Display()
 
 
+def mastername(args: dict[str, Any]) -> str:
+    """What poudriere calls the combination of jail, tree and set."""
+    return "-".join(str(args[name]) for name in ("jail", "ports", "set") if args.get(name))
+
+
 def next_delay(delay: float, poll: float) -> float:
     """Short looks at first, then the interval that was asked for."""
     return min(float(poll), delay * 2)
@@ -49,21 +54,17 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
         first = self._call(args, task_vars, phase="start")
-        result.update(first)
-        if result.get("failed") or result.get("state") != "running":
+        if first.get("failed") or first.get("state") != "running":
+            result.update(first)
             return result
         host = str((task_vars or {}).get("inventory_hostname", "builder"))
-        label = f"{host}: bulk {args.get('jail')}-{args.get('ports')}"
-        if result.get("attached"):
-            since = time.strftime("%H:%M:%S", time.localtime(result["job"]["since"]))
+        label = f"{host}: bulk {mastername(args)}"
+        if first.get("attached"):
+            since = time.strftime("%H:%M:%S", time.localtime(first["job"]["since"]))
             display.display(f"{label}: attached to the job that runs since {since}")
-        last = self._wait(result, args, task_vars, label)
+        result.update(self._wait(first, args, task_vars, label))
         # What the first look planned stays in the result: it says why.
-        kept: dict[str, Any] = {name: first[name] for name in ("actions", "diff", "attached") if name in first}
-        for name in ("progress", "log_offset", "log_lines"):
-            result.pop(name, None)
-        result.update(last)
-        result.update(kept)
+        result.update({name: first[name] for name in ("actions", "diff", "attached", "changed") if name in first})
         return result
 
     def _call(self, args: dict[str, Any], task_vars: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
@@ -86,7 +87,7 @@ class ActionModule(ActionBase):
             if time.monotonic() > deadline:
                 return {
                     "failed": True,
-                    "msg": f"bulk '{args.get('jail')}-{args.get('ports')}': still runs after {args.get('timeout')} s "
+                    "msg": f"bulk '{mastername(args)}': still runs after {args.get('timeout')} s "
                     f"({seen['line']}); it goes on, run again to attach to it; see {current['job']['log']}",
                 }
             time.sleep(delay)

@@ -19,6 +19,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._job import strip
 from ansible_collections.freehyve.builder.plugins.module_utils._poudriere import base_argv
 
 TAIL_LINES = 20
+PORT_LISTS = ("built", "failed", "skipped", "ignored", "fetched")
 SHOWN = 5
 
 # `[00:00:14] Logs: /usr/local/poudriere/data/logs/bulk/base-default/2026-11-22_21h34m22s`
@@ -135,6 +136,8 @@ def verdict_message(mastername: str, verdict: Verdict, errors: Sequence[str], lo
 
 
 __all__ = [
+    "PORT_LISTS",
+    "TAIL_LINES",
     "available",
     "bulk_argv",
     "committed_repository",

@@ -77,10 +77,11 @@ def _digest(path: str) -> str:
 
 
 def _tree(directory: str, prefix: str) -> Dict[str, str]:
+    """Digests of a tree; the samples that poudriere installs mean nothing."""
     found: Dict[str, str] = {}
     for root, directories, files in os.walk(directory):
         directories.sort()
-        for name in sorted(files):
+        for name in sorted(name for name in files if not name.endswith(".sample")):
             path = os.path.join(root, name)
             found[os.path.join(prefix, os.path.relpath(path, directory))] = sha256_file(path)
     return found

@@ -185,31 +185,31 @@ log_offset:
   description: Where the next look at the log begins.
   type: int
   returned: while the job runs
-built:
-  description: Packages that the run built, with origin, name and seconds.
-  type: list
-  elements: dict
+bulk:
+  description: Every port of the run by how it ended. Not at the top, where V(failed) and V(skipped) are Ansible's.
+  type: dict
   returned: when the run is known
-failed:
-  description: Ports that failed, with phase, error type, path of the log and its last lines.
-  type: list
-  elements: dict
-  returned: when the run is known
-skipped:
-  description: Ports that were not tried because another one is missing, and which.
-  type: list
-  elements: dict
-  returned: when the run is known
-ignored:
-  description: Ports that poudriere ignored, and why.
-  type: list
-  elements: dict
-  returned: when the run is known
-fetched:
-  description: Packages taken from the upstream repository.
-  type: list
-  elements: dict
-  returned: when the run is known
+  contains:
+    built:
+      description: Packages that the run built, with origin, name and seconds.
+      type: list
+      elements: dict
+    failed:
+      description: Ports that failed, with phase, error type, path of the log and its last lines.
+      type: list
+      elements: dict
+    skipped:
+      description: Ports that were not tried because another one is missing, and which.
+      type: list
+      elements: dict
+    ignored:
+      description: Ports that poudriere ignored, and why.
+      type: list
+      elements: dict
+    fetched:
+      description: Packages taken from the upstream repository.
+      type: list
+      elements: dict
 log_tail:
   description: Last lines of the job's log, without terminal escapes.
   type: list
@@ -226,6 +226,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _job
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk import (
+    PORT_LISTS,
     TAIL_LINES,
     available,
     bulk_argv,
@@ -499,7 +500,12 @@ def conclude(
     """
     listed = list(inputs["origins"])
     lists = port_lists(ending.status, ending.log_dir or "")
-    known: Dict[str, Any] = dict(lists, key=job.key, job=_job_result(job, state), log_dir=ending.log_dir)
+    known: Dict[str, Any] = {
+        "bulk": lists,
+        "key": job.key,
+        "job": _job_result(job, state),
+        "log_dir": ending.log_dir,
+    }
     master = wanted.names.mastername
     message = None
     if not ending.verdict.good:
@@ -599,7 +605,8 @@ def run_start(wanted: Wanted, runner: Runner, diff: bool) -> Dict[str, Any]:
     if diff and planned.state != "current":
         common["diff"] = diff_of((observed.receipt or {}).get("inputs"), observed.inputs)
     if planned.state == "current":
-        known = {name: value for name, value in results.items() if name != "listed"}
+        known = {name: results.get(name) for name in ("repository", "origins", "log_dir")}
+        known["bulk"] = {name: results.get(name, []) for name in PORT_LISTS}
         return {**common, **known, "state": "current"}
     if wanted.check:
         return dict(common, state="planned")

@@ -106,7 +106,7 @@ def test_a_good_run_gives_a_receipt_and_is_not_repeated(scene: Scene) -> None:
     job = scene.ended(GOOD)
     result = scene.look(job)
     assert result["state"] == "done"
-    assert [row["origin"] for row in result["built"]] == ["ports-mgmt/pkg", "sysutils/hello", "sysutils/world"]
+    assert [row["origin"] for row in result["bulk"]["built"]] == ["ports-mgmt/pkg", "sysutils/hello", "sysutils/world"]
     receipt = json.loads(Path(scene.wanted.receipt).read_text(encoding="utf-8"))
     assert receipt["key"] == job.key
     assert receipt["results"]["repository"] == result["repository"]
@@ -195,8 +195,8 @@ def test_a_failed_port_fails_with_phase_and_log(scene: Scene) -> None:
         f"bulk 'j-p': 1 port failed: sysutils/broken in stage (stage; {log_dir}/logs/broken-0.1.log); "
         "mend them, or name them in package_bulk_allow_failures"
     )
-    assert result["failed"][0]["phase"] == "stage"
-    assert 0 < len(result["failed"][0]["tail"]) <= 20
+    assert result["bulk"]["failed"][0]["phase"] == "stage"
+    assert 0 < len(result["bulk"]["failed"][0]["tail"]) <= 20
     assert not os.path.exists(scene.wanted.receipt)
 
 
@@ -225,7 +225,7 @@ def test_a_failure_that_is_no_longer_allowed_is_built_again(scene: Scene) -> Non
 def test_allowed_failures_and_their_skips_are_left_out_of_the_origins(scene: Scene) -> None:
     result = scene.look(scene.ended(ALL_FAILED, rc=3), allow_failures=("ports-mgmt/pkg",))
     assert result["origins"] == []
-    assert [row["origin"] for row in result["skipped"]] == ["sysutils/hello", "sysutils/world"]
+    assert [row["origin"] for row in result["bulk"]["skipped"]] == ["sysutils/hello", "sysutils/world"]
 
 
 def test_skipped_ports_are_named_with_what_they_need(scene: Scene) -> None:
