@@ -116,13 +116,11 @@ COMPATIBILITY_DIR = "/usr/share/zfs/compatibility.d"
 # In the base system of every supported release, or a package that provisioning installs.
 TOOLS = (
     "cap_mkdb",
-    "certctl",
     "chflags",
     "daemon",
     "fetch",
     "git",
     "jls",
-    "ldconfig",
     "lockf",
     "mdconfig",
     "mkimg",
