@@ -17,7 +17,7 @@ from .clock import FrozenClock
 from .config import DEFAULT_ETC, Config
 from .context import Context
 from .output import Output
-from .running import LAB_STATE
+from .running import RunningJails
 
 BASE = "/usr/local/poudriere"
 PORTS = f"{BASE}/ports/default"
@@ -60,10 +60,7 @@ def setup() -> None:
 
 def boot() -> None:
     """No jail survives a restart."""
-    for name in ("jails.json", "jails.lock"):
-        path = os.path.join(LAB_STATE, name)
-        if os.path.exists(path):
-            os.unlink(path)
+    RunningJails(Config(DEFAULT_ETC, {"NO_ZFS": "yes"}, {})).clear()
 
 
 def _configuration() -> None:

@@ -1,15 +1,20 @@
 # Copyright (c) 2026 The freehyve.builder authors
 # SPDX-License-Identifier: BSD-2-Clause
-"""The jails that run, in a file that jls(8) reads, and the locks that keep two builds apart."""
+"""The jails that run, where jls(8) finds them, and the locks that keep two builds apart."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from .. import state
 from .config import Config
+
+Jails = dict[str, dict[str, Any]]
 
 LAB_STATE = "/lab/state"
 
@@ -24,62 +29,68 @@ def _boot() -> str:
 
 
 class RunningJails:
-    """Jails by id: name, path, hostname, ip. A jail outlives its poudriere, but not a restart of the machine."""
+    """The jails that run: in the lab's state, where jls(8) looks, or outside a lab in a file of their own.
+
+    A jail outlives its poudriere, but not a restart of the machine.
+    """
 
     def __init__(self, config: Config) -> None:
-        directory = LAB_STATE if os.path.isdir(LAB_STATE) else config.get("SHARED_LOCK_DIR")
-        os.makedirs(directory, exist_ok=True)
-        self.path = os.path.join(directory, "jails.json")
-        self._lock_path = os.path.join(directory, "jails.lock")
+        self.path = "" if os.path.isdir(LAB_STATE) else os.path.join(config.get("SHARED_LOCK_DIR"), "jails.json")
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    @contextmanager
+    def _edit(self) -> Iterator[Jails]:
+        if not self.path:
+            with state.edit() as known:
+                yield known.setdefault("jails", {})
+            return
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        with open(self.path + ".lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = self._load()
+            yield found
+            with open(self.path + ".new", "w", encoding="utf-8") as stream:
+                json.dump(found, stream)
+            os.replace(self.path + ".new", self.path)
+
+    def _load(self) -> Jails:
         try:
             with open(self.path, encoding="utf-8") as stream:
-                found: dict[str, dict[str, Any]] = json.load(stream)
+                found: Jails = json.load(stream)
+                return found
         except (OSError, ValueError):
             return {}
-        boot = _boot()
-        return {jid: jail for jid, jail in found.items() if jail.get("boot", boot) == boot}
+
+    def _read(self) -> Jails:
+        if self.path:
+            return self._load()
+        with state.read() as known:
+            found: Jails = dict(known.get("jails", {}))
+            return found
 
     def exists(self, name: str) -> bool:
-        return any(jail.get("name") == name for jail in self._read().values())
-
-    def _last(self, found: dict[str, dict[str, Any]]) -> int:
-        """Return the highest id ever given: ids are not used again."""
-        try:
-            with open(self._lock_path + ".jid", encoding="ascii") as stream:
-                return int(stream.read())
-        except (OSError, ValueError):
-            return max([0, *(int(jid) for jid in found)])
+        jail = self._read().get(name)
+        return jail is not None and jail.get("boot") == _boot()
 
     def add(self, jails: dict[str, str]) -> list[int]:
-        """Start jails, given as name and path; return their ids."""
-        with open(self._lock_path, "w", encoding="ascii") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            found = self._read()
-            last, ids = self._last(found), []
-            for name, path in jails.items():
-                last += 1
-                ids.append(last)
-                found[str(last)] = {"name": name, "path": path, "hostname": name, "ip": "127.0.0.1", "boot": _boot()}
-            with open(self._lock_path + ".jid", "w", encoding="ascii") as stream:
-                stream.write(str(last))
-            self._write(found)
+        """Start jails, given as name and path; return their ids, above those of the running ones."""
+        with self._edit() as found:
+            last = max([0, *(int(jail["jid"]) for jail in found.values())], default=0)
+            ids = [last + number for number in range(1, len(jails) + 1)]
+            for identity, (name, path) in zip(ids, jails.items(), strict=True):
+                found[name] = {"jid": identity, "path": path, "hostname": name, "ip": "127.0.0.1", "boot": _boot()}
             return ids
 
     def remove(self, prefix: str) -> None:
         """Stop the jail of that name, its twin with network, and its builders."""
-        with open(self._lock_path, "w", encoding="ascii") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            found = self._read()
-            self._write({jid: jail for jid, jail in found.items()
-                         if jail["name"] not in (prefix, prefix + "-n")
-                         and not jail["name"].startswith(prefix + "-job-")})
+        with self._edit() as found:
+            for name in list(found):
+                if name in (prefix, prefix + "-n") or name.startswith(prefix + "-job-"):
+                    del found[name]
 
-    def _write(self, found: dict[str, dict[str, Any]]) -> None:
-        with open(self.path + ".new", "w", encoding="utf-8") as stream:
-            json.dump(found, stream)
-        os.replace(self.path + ".new", self.path)
+    def clear(self) -> None:
+        """Forget every jail, as a restart does."""
+        with self._edit() as found:
+            found.clear()
 
 
 class Lock:

@@ -89,13 +89,9 @@ class BuildStatus:
 
     def snapshot(self, elapsed: int) -> None:
         """Record the load of the machine."""
-        try:
-            with open("/proc/loadavg", encoding="ascii") as stream:
-                loads = " ".join(stream.read().split()[:3])
-        except OSError:
-            loads = "0.00 0.00 0.00"
-        percent = 100 * float(loads.split()[0]) / (os.cpu_count() or 1)
-        self.set("snap_loadavg", f"({percent:2.0f}%) {loads}")
+        loads = os.getloadavg()
+        self.set("snap_loadavg", f"({100 * loads[0] / (os.cpu_count() or 1):2.0f}%) "
+                                 + " ".join(f"{load:.2f}" for load in loads))
         self.set("snap_swapinfo", "")
         self.set("snap_elapsed", elapsed)
         self.set("snap_now", self.clock.monotonic())
