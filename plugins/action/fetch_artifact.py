@@ -115,11 +115,11 @@ class ActionModule(ActionBase):
         try:
             fetched = work.fetch(items_of(arguments))
         except Unreachable as exc:
-            raise AnsibleConnectionFailure(str(exc)) from exc
+            raise AnsibleConnectionFailure(str(exc)) from None
         except FetchError as exc:
             raise AnsibleActionFail(
                 str(exc), result={"files": [entry.as_result() for entry in work.results], "moved": work.moved}
-            ) from exc
+            ) from None
         return {**result, **self._told(work, fetched, begun)}
 
     def _told(self, work: Run, fetched: list[Fetched], begun: float) -> dict[str, Any]:

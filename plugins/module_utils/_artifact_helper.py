@@ -626,6 +626,7 @@ class Server:
         if kind in (BLOCKS_OF, PAGES_OF, WANT):
             self._late_question(kind, payload)
             return
+        self._sender.flush()  # what was asked about the last file comes before anything about the next
         value = json.loads(payload.decode("utf-8"))
         try:
             if kind == OPEN:
@@ -789,7 +790,11 @@ def main(options: Dict[str, Any]) -> None:
     os.dup2(2, 1)  # nothing else may write between the frames
     target.write(options["marker"].encode("ascii"))
     Server(sys.stdin.buffer, target, options).serve()
-    target.flush()
+    try:
+        target.flush()
+    except OSError:
+        pass  # nobody listens any more
+    os._exit(0)  # a thread still reads standard input, which the interpreter's own end would trip over
 
 
 __all__ = [

@@ -23,7 +23,6 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors imp
     FetchError,
     SourceChanged,
     SourceMissing,
-    Unreachable,
 )
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_transport import Transport
 
@@ -131,7 +130,9 @@ class Session:
         if explained is not None:
             return explained
         last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "it gave no reason")
-        return Unreachable(f"builder '{self.host}': the helper did not start (exit status {status}): {last}")
+        if "assword" in last:
+            return FetchError(f"builder '{self.host}': become was refused: {last}; check ansible_become_password")
+        return FetchError(f"builder '{self.host}': the helper did not start (exit status {status}): {last}")
 
     def _read(self) -> None:
         reader = self._transport.reader
