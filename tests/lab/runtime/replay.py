@@ -148,7 +148,11 @@ def replay_file(file: Path, keep: bool = False) -> Report:
 
 def print_report(report: Report) -> None:
     for outcome in report.outcomes:
-        if outcome.same or outcome.excluded is not None:
+        if outcome.excluded is not None:
+            if outcome.same:
+                print(f"{report.file.name}[{outcome.index}] left out needlessly: it conforms; $ {outcome.row.cmd}")
+            continue
+        if outcome.same:
             continue
         print(f"{report.file.name}[{outcome.index}] $ {outcome.row.cmd}")
         print("\n".join(outcome.differences))

@@ -54,7 +54,7 @@ RULES = (
         "start times, creation times",
     ),
     _rule("elapsed", r"^\[\d\d:\d\d:\d\d\]", "[<elapsed>]", "how long poudriere took", when="poudriere"),
-    _rule("elapsed-time", r"\b(Time: |\[)\d\d:\d\d:\d\d\b", r"\1<elapsed>", "how long poudriere took", when="poudriere"),
+    _rule("elapsed-time", r"(Time: |\[)\d\d:\d\d:\d\d\b", r"\1<elapsed>", "how long poudriere took", when="poudriere"),
     _rule("build-time", r"(?<=\s)\d\d:\d\d:\d\d(?=\s+/)", "<elapsed>", "how long a build took", when="poudriere status"),
     _rule("freed", r"will free: \d+(?:\.\d+)? ?[KMG]?i?B?", "will free: <size>", "size of logs", when="poudriere (log|pkg|dist)clean"),
     _rule("real-epoch", r"\.real_\d{10}\b", ".real_<epoch>", "repository directories are named by time", when="poudriere|ls"),
@@ -170,6 +170,9 @@ def normalise(text: str, command: str, side: str) -> str:
     for rule in RULES:
         if rule.side in ("both", side) and rule.when.search(command):
             text = rule.pattern.sub(rule.shape, text)
+    if re.match(r"find [^|;&]*$", command):
+        # Directories of ZFS have no order.
+        text = "".join(sorted(text.splitlines(keepends=True)))
     listing = re.search(r"\b(zfs|zpool) list\b([^|;&<>]*)", command)
     return _normalise_list(text, listing[1], listing[2]) if listing else text
 

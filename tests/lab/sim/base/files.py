@@ -22,7 +22,20 @@ _TYPES = {
 
 def mode_string(mode: int) -> str:
     """Eleven characters, the last one blank: there are no ACLs here."""
-    return stat.filemode(mode).replace(stat.filemode(mode)[0], _TYPES.get(stat.S_IFMT(mode), "?"), 1) + " "
+    return _TYPES.get(stat.S_IFMT(mode), "?") + stat.filemode(mode)[1:] + " "
+
+
+def look(path: str, follow: bool = False) -> os.stat_result:
+    """stat(2) or lstat(2); a symbolic link has FreeBSD's mode, made with umask 022, where Linux has none."""
+    state = os.stat(path) if follow else os.lstat(path)
+    if not stat.S_ISLNK(state.st_mode):
+        return state
+    return os.stat_result((state.st_mode & ~0o022, *state[1:]), _extra(state))
+
+
+def _extra(state: os.stat_result) -> dict[str, float]:
+    names = ("st_atime", "st_mtime", "st_ctime", "st_blocks", "st_blksize", "st_rdev")
+    return {name: getattr(state, name) for name in names}
 
 
 def size(path: str, state: os.stat_result) -> int:
@@ -63,4 +76,4 @@ def immutable(path: str) -> bool:
     return any(name in ("schg", "uchg", "sunlnk", "uunlnk", "sappnd", "uappnd") for name in flags(path).split(","))
 
 
-__all__ = ["blocks", "flags", "immutable", "mode_string", "set_flags", "size"]
+__all__ = ["blocks", "flags", "immutable", "look", "mode_string", "set_flags", "size"]

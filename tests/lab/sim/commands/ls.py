@@ -57,7 +57,7 @@ class Listing:
     def _look(self, path: str, name: str) -> Item | None:
         try:
             follow = bool(self.letters & set("LH"))
-            return Item(path, name, os.stat(path) if follow else os.lstat(path))
+            return Item(path, name, files.look(path, follow))
         except OSError as error:
             sys.stdout.flush()
             sys.stderr.write(f"ls: {path}: {os.strerror(error.errno or 0)}\n")

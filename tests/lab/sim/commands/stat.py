@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     code = 0
     for path in paths or ["(stdin)"]:
         try:
-            state = os.fstat(0) if path == "(stdin)" else os.stat(path) if "L" in letters else os.lstat(path)
+            state = os.fstat(0) if path == "(stdin)" else files.look(path, "L" in letters)
         except OSError as error:
             if "q" not in letters:
                 sys.stderr.write(f"stat: {path}: {'l' if 'L' not in letters else ''}stat: {os.strerror(error.errno or 0)}\n")
