@@ -203,6 +203,8 @@ def _image(settings: Settings) -> str:
 def _stages(settings: Settings, builder: Settings) -> Iterator[str]:
     """What the stages before must have left, unless they run now."""
     tags = set(settings["run_tags"])
+    if not tags & {"all", "image"}:
+        return
     stages = builder.get("stages") or {}
     arch = str(settings["arch"]).replace("/", "-")
     for tag, stem in (
