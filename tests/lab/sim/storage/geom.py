@@ -158,9 +158,16 @@ def retaste(s: State, name: str) -> None:
         wanted[f"{DEV}/{name}"] = owner.window.path
         table = owner.table()
         if table is not None:
+            busy = {strip(user) for user in users(s)}
             for provider in partitions(owner, table):
                 wanted[f"{DEV}/{provider.name}"] = ""
-                if provider.part is not None and provider.part.label and table.scheme == "GPT":
+                # A label disappears while its partition is open by its own name (geom_label(4) is spoiled).
+                if (
+                    provider.part is not None
+                    and provider.part.label
+                    and table.scheme == "GPT"
+                    and provider.name not in busy
+                ):
                     wanted[f"{DEV}/gpt/{provider.part.label}"] = ""
     nodes = s.setdefault("nodes", {})
     for path in set(nodes.get(name, [])) - set(wanted):
@@ -199,6 +206,13 @@ def _remove_node(path: str) -> None:
             return
 
 
+def retaste_user(s: State, path: str) -> None:
+    """Nodes of the disk behind *path*, opened or closed just now."""
+    provider = lookup(s, path)
+    if provider is not None:
+        retaste(s, provider.disk.name)
+
+
 def retaste_all(s: State) -> None:
     """Nodes of everything; for a start after /dev was empty."""
     for name in list(s.get("nodes", {})):
@@ -219,6 +233,7 @@ __all__ = [
     "providers",
     "retaste",
     "retaste_all",
+    "retaste_user",
     "strip",
     "users",
 ]

@@ -116,6 +116,7 @@ def first_start() -> None:
         make_disks(s)
         make_pool(s, "zroot", "vtbd0p2", "1076897059890472053", (12 << 30) - 548352, 301056, 212992, ZROOT)
         make_pool(s, "tank", "vtbd1", "6493941557731488108", 24 << 30, 281088, 2190336, TANK)
+        geom.retaste_all(s)
         s["mounts"] = []
         root = Dataset(s, "zroot", "ROOT/default")
         mounts.add(s, root.name, "/", "zfs", actions.mount_flags(root), dataset=root.data["guid"])

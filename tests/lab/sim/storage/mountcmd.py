@@ -204,6 +204,7 @@ def msdosfs(s: State, source: str, node: str, flags: list[str]) -> int:
     if "ro" in flags:
         kernel.remount(target, True)
     mounts.add(s, source, target, "msdosfs", flags, provider=source)
+    geom.retaste_user(s, source)
     return 0
 
 
@@ -273,6 +274,8 @@ def detach(s: State, entry: Entry, force: bool) -> None:
         mounts.unmount(s, entry, force)
     except OSError:
         raise busy from None
+    if entry["type"] == "msdosfs":
+        geom.retaste_user(s, entry["provider"])
 
 
 def _umount_all(s: State, kinds: list[str], force: bool, verbose: bool) -> int:

@@ -310,6 +310,9 @@ def forget(s: State, pname: str) -> None:
     except OSError:
         pass
     take_down(pool)
+    for vdev in pool["vdevs"]:
+        if vdev["kind"] == "disk":
+            geom.retaste_user(s, vdev["path"])
 
 
 def zvol_nodes(s: State, pname: str) -> None:

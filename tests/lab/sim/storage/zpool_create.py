@@ -171,7 +171,7 @@ def build(
     pools.flush(s, pname, "active")
     for vdev in vdevs:
         if vdev["kind"] == "disk":
-            geom.retaste(s, geom.strip(vdev["path"]))
+            geom.retaste_user(s, vdev["path"])
     if actions.mountable(root):
         actions.mount(root)
 

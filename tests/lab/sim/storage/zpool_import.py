@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import actions, pools
+from . import actions, geom, pools
 from . import zpool_base as base
 from .errors import Fail, warn
 from .pools import Found
@@ -215,6 +215,9 @@ def bring_in(s: State, request: Request, group: list[Found], pname: str) -> None
     s["pools"][pname] = pool
     pools.load(s, pname)
     pools.mark(s, pname, "active")
+    for found in group:
+        if found.kind == "disk":
+            geom.retaste_user(s, found.device)
     if pool["props"].get("autoexpand") == "on":
         grow(s, pname)
     pools.zvol_nodes(s, pname)
