@@ -13,20 +13,33 @@ from ansible_collections.freehyve.builder.plugins.filter.disk_image_pool_size im
 from ansible_collections.freehyve.builder.plugins.filter.disk_image_problems import FilterModule, problems
 
 ROOT = Path(__file__).resolve().parents[4]
-DEFAULTS = yaml.safe_load((ROOT / "roles/disk_image/defaults/main.yml").read_text(encoding="utf-8"))
+VARS = yaml.safe_load((ROOT / "roles/disk_image/vars/main.yml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, Any]:
     """The role's defaults, as its variables hand them to the filter."""
-    names = (
-        "name version release arch workspace authorized_keys pool pool_compression compatibility datasets size "
-        "swap_size esp_size formats compression required_space required_memory timezone"
-    )
     (tmp_path / "overlay/etc").mkdir(parents=True)
     (tmp_path / "overlay/etc/rc.conf").touch()
     return {
-        **{name: DEFAULTS[f"disk_image_{name}"] for name in names.split()},
+        "name": "freehyve",
+        "version": "0.1.0",
+        "release": "15.1-RELEASE",
+        "arch": "amd64",
+        "workspace": "zroot/freehyve",
+        "timezone": "UTC",
+        "authorized_keys": [],
+        "pool": "freehyve",
+        "pool_compression": "lz4",
+        "compatibility": "auto",
+        "datasets": VARS["__disk_image_default_datasets"],
+        "size": "8g",
+        "swap_size": "1g",
+        "esp_size": "33292k",
+        "formats": ["raw", "qcow2"],
+        "compression": "zstd",
+        "required_space": "4g",
+        "required_memory": "1g",
         "mastername": "fh151RELEASEamd64-freehyve",
         "overlay": str(tmp_path / "overlay"),
         "hostname": "freehyve",
@@ -51,6 +64,10 @@ def builder() -> dict[str, Any]:
         "mkimg_formats": ["qcow", "qcow2", "raw", "vhd", "vhdf", "vhdx", "vmdk"],
         "stages": {},
     }
+
+
+def test_the_role_hands_over_what_is_checked(settings: dict[str, Any]) -> None:
+    assert set(VARS["__disk_image_settings"]) == set(settings)
 
 
 def test_the_defaults_are_good(settings: dict[str, Any], builder: dict[str, Any]) -> None:
