@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from ansible_collections.freehyve.builder.plugins.module_utils import _artifact_helper as far
 from ansible_collections.freehyve.builder.plugins.plugin_utils import _fetch_part, _fetch_run
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors import (
@@ -22,9 +25,6 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors imp
     SourceChanged,
 )
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_run import Item
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from tests.unit.plugins.plugin_utils.fetch_pair import Pair, flip
 
 MIB = 1 << 20
