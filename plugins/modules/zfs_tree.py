@@ -234,14 +234,25 @@ def tops(items: Sequence[Wanted]) -> List[str]:
     return [name for name in names if not any(other != name and _zfs.is_below(name, other) for other in names)]
 
 
-def observe(runner: Runner, items: Sequence[Wanted], destroy: bool = False) -> Observed:
-    names: Set[str] = {item.name for item in items}
+def asked_of(items: Sequence[Wanted]) -> List[str]:
+    """Properties that one call has to read."""
     asked: Set[str] = {"type"} | {key for item in items for key in item.properties}
     if any(item.volume for item in items):
         asked |= {"volsize", "volblocksize"}
+    if any(_mounts_somewhere(item) for item in items):
+        asked |= {"canmount", "mounted"}
+    return sorted(asked)
+
+
+def _mounts_somewhere(item: Wanted) -> bool:
+    return item.properties.get("mountpoint", "").startswith("/")
+
+
+def observe(runner: Runner, items: Sequence[Wanted], destroy: bool = False) -> Observed:
+    names: Set[str] = {item.name for item in items}
     for item in items:
         names.update(ancestors(item.name))
-    found = _zfs.named(runner, sorted(names), sorted(asked))
+    found = _zfs.named(runner, sorted(names), asked_of(items))
     if destroy:
         existing = [name for name in tops(items) if name in found]
         root = _mounts.root_dataset(_mounts.mounts(runner)) if existing else None
@@ -324,7 +335,7 @@ def plan_present(items: Sequence[Wanted], observed: Observed, root: Optional[str
 
 def _keys(step: Step) -> List[str]:
     """Property names that a set or inherit step changes."""
-    return [word.split("=", 1)[0] for word in step.argv[2:-1]]
+    return [word.split("=", 1)[0] for word in step.argv[2:-1]] if step.argv[1] in ("set", "inherit") else []
 
 
 def _creation(item: Wanted) -> Step:
@@ -370,6 +381,10 @@ def _settings(
         steps.insert(0, Step(f"set {settings} of {item.name}", ", ".join(words), _zfs.set_argv(item.name, differing)))
     if item.size is not None:
         steps += _growth(item, dataset)
+    mountable = item.properties.get("canmount", dataset.value("canmount")) == "on"
+    if _mounts_somewhere(item) and mountable and "mountpoint" not in differing and dataset.value("mounted") == "no":
+        # What is written to a place that is not mounted is lost from sight as soon as it is.
+        steps.append(Step(f"mount {item.name}", "not mounted", _zfs.mount_argv(item.name)))
     return steps
 
 

@@ -36,11 +36,8 @@ def host(params: dict[str, Any], stdout: str, missing: bool = True) -> FakeRunne
     """A host that answers the one question about the datasets; changing commands are not expected."""
     items = zfs_tree.wanted_of(params)
     names = sorted({item.name for item in items} | {above for item in items for above in zfs_tree.ancestors(item.name)})
-    asked = {"type"} | {key for item in items for key in item.properties}
-    if any(item.volume for item in items):
-        asked |= {"volsize", "volblocksize"}
     reply: Any = (1, stdout, "cannot open 'x': dataset does not exist\n") if missing else stdout
-    return FakeRunner().on(_zfs.get_argv(names, sorted(asked)), reply)
+    return FakeRunner().on(_zfs.get_argv(names, zfs_tree.asked_of(items)), reply)
 
 
 def actions(params: dict[str, Any], stdout: str, missing: bool = True) -> list[tuple[str, str]]:
@@ -161,6 +158,23 @@ def test_a_mount_point_below_an_alternate_root_is_the_one_that_was_set() -> None
     result = zfs_tree.execute(runner, params, check_mode=True)
     assert result["actions"] == []
     assert result["datasets"]["lab/a"]["mountpoint"] == "/persist"
+
+
+@pytest.mark.parametrize(
+    ("seen", "given", "expected"),
+    [
+        ({"mounted": "no", "canmount": "on"}, {}, [("mount tank/a", "not mounted")]),
+        ({"mounted": "yes", "canmount": "on"}, {}, []),
+        ({"mounted": "no", "canmount": "noauto"}, {}, []),
+        ({"mounted": "no", "canmount": "on"}, {"canmount": "on"}, [("mount tank/a", "not mounted")]),
+        ({"mounted": "no", "canmount": "off"}, {"canmount": "off"}, []),
+    ],
+)
+def test_what_is_to_be_mounted_somewhere_is_mounted(
+    seen: dict[str, str], given: dict[str, str], expected: list[tuple[str, str]]
+) -> None:
+    params = call(entry("tank/a", properties={"mountpoint": "/a", **given}))
+    assert actions(params, dataset("tank") + dataset("tank/a", mountpoint="/a", **seen), missing=False) == expected
 
 
 def test_a_moved_mount_point_is_set_back() -> None:
