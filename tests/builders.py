@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The builder that tests run against: a real one named by FREEHYVE_TEST_BUILDER, else a lab of their own.
 
-    FREEHYVE_TEST_BUILDER=user@host:port   port optional, IPv6 addresses in brackets
-    FREEHYVE_TEST_KEY=path                 its private key; its host key must be in ~/.ssh/known_hosts
+FREEHYVE_TEST_BUILDER=user@host:port   port optional, IPv6 addresses in brackets
+FREEHYVE_TEST_KEY=path                 its private key; its host key must be in ~/.ssh/known_hosts
 """
 
 from __future__ import annotations
@@ -74,9 +74,14 @@ class Builder:
     ) -> subprocess.CompletedProcess[str]:
         """Run a line for the login shell, which is csh on FreeBSD before 15.1."""
         done = subprocess.run(
-            [*self.ssh_argv(), command], input=input, stdin=subprocess.DEVNULL if input is None else None,
-            capture_output=True, text=True, timeout=timeout, check=False,
-        )  # fmt: skip
+            [*self.ssh_argv(), command],
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
         if check and done.returncode != 0:
             raise AssertionError(f"{command}: rc {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -91,11 +96,23 @@ class Builder:
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook (path below the checkout, or FQCN) against this builder from the root of the checkout."""
         tool = Path(sys.executable).with_name("ansible-playbook")
-        argv = [str(tool) if tool.exists() else "ansible-playbook", "-i", str(self.inventory), str(playbook), *arguments]
+        argv = [
+            str(tool) if tool.exists() else "ansible-playbook",
+            "-i",
+            str(self.inventory),
+            str(playbook),
+            *arguments,
+        ]
         done = subprocess.run(
-            argv, cwd=ROOT, env={**os.environ, "ANSIBLE_NOCOLOR": "1", **self.environment(), **(environment or {})},
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,
-        )  # fmt: skip
+            argv,
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", **self.environment(), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
         if check and done.returncode != 0:
             raise AssertionError(f"{' '.join(argv)}: rc {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -121,12 +138,13 @@ def _write_inventory(directory: Path, builder: Mapping[str, object], settings: M
 
 
 def _connection(address: Address, key: Path, known_hosts: Path) -> dict[str, object]:
+    options = f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
     return {
         "ansible_host": address.host,
         "ansible_port": address.port,
         "ansible_user": address.user,
         "ansible_ssh_private_key_file": str(key),
-        "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
+        "ansible_ssh_common_args": options,
     }
 
 
@@ -156,9 +174,14 @@ def lab_builder(name: str | None = None) -> Iterator[Builder]:
         status = subprocess.run([LAB, "status", "--json", "--name", name], check=True, capture_output=True, text=True)
         known = json.loads(status.stdout)
         yield Builder(
-            known["host"], known["port"], known["user"], Path(known["key"]), Path(known["known_hosts"]),
-            ROOT / "inventory" / "lab", name,
-        )  # fmt: skip
+            known["host"],
+            known["port"],
+            known["user"],
+            Path(known["key"]),
+            Path(known["known_hosts"]),
+            ROOT / "inventory" / "lab",
+            name,
+        )
     finally:
         subprocess.run([LAB, "destroy", "--name", name], check=True, stdout=subprocess.DEVNULL)
 

@@ -7,40 +7,38 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "lab"))
-
-from runtime.errors import LabError
-from runtime.lab import Lab
+LAB = Path(__file__).resolve().parents[2] / "tests" / "lab" / "lab"
 
 
-def inventory(name: str) -> dict[str, object]:
-    """What ``ansible-inventory --list`` wants of a script."""
-    lab = Lab(name)
-    if lab.pid() is None:
-        raise LabError(f"lab '{name}': is not running; start it with: tests/lab/lab start --name {name}")
-    connection = json.loads(lab.paths.connection_file.read_text(encoding="utf-8"))
+def inventory(name: str) -> dict[str, object] | None:
+    """What ``ansible-inventory --list`` wants of a script; None when the lab does not run."""
+    status = subprocess.run([LAB, "status", "--json", "--name", name], capture_output=True, text=True, check=False)
+    if status.returncode != 0:
+        return None
+    connection = json.loads(status.stdout)
+    options = f"-o UserKnownHostsFile={connection['known_hosts']} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
     host = {
         "ansible_host": connection["host"],
         "ansible_port": connection["port"],
         "ansible_user": connection["user"],
         "ansible_ssh_private_key_file": connection["key"],
-        "ansible_ssh_common_args": f"-o UserKnownHostsFile={connection['known_hosts']} -o StrictHostKeyChecking=yes "
-        "-o IdentitiesOnly=yes -o Compression=no",
+        "ansible_ssh_common_args": f"{options} -o Compression=no",
         "freehyve_mirror": connection["mirror"],
     }
     return {"builder": {"hosts": ["lab"]}, "_meta": {"hostvars": {"lab": host}}}
 
 
 def main() -> int:
-    try:
-        print(json.dumps(inventory(os.environ.get("FREEHYVE_LAB") or "default"), indent=1))
-    except LabError as error:
-        print(error, file=sys.stderr)
+    name = os.environ.get("FREEHYVE_LAB") or "default"
+    found = inventory(name)
+    if found is None:
+        print(f"lab '{name}': is not running; start it with: tests/lab/lab start --name {name}", file=sys.stderr)
         return 1
+    print(json.dumps(found, indent=1))
     return 0
 
 

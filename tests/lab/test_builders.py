@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.builders import Address, parse_address
 
 
@@ -22,7 +23,9 @@ def test_parse_address_reads_what_ssh_users_write(text: str, address: Address) -
     assert parse_address(text) == address
 
 
-@pytest.mark.parametrize("text", ["", "root@", "root@host:", "root@host:0", "root@host:99999", "root@2001:db8::1", "a@b@c"])
+@pytest.mark.parametrize(
+    "text", ["", "root@", "root@host:", "root@host:0", "root@host:99999", "root@2001:db8::1", "a@b@c"]
+)
 def test_parse_address_refuses_the_rest(text: str) -> None:
     with pytest.raises(ValueError, match="not user@host:port"):
         parse_address(text)

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from tests.builders import ROOT
 
 REPLAY = ROOT / "tests" / "lab" / "replay"

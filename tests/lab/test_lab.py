@@ -15,7 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.builders import LAB, ROOT, Builder, lab_builder
+from tests.lab.runtime import host
+from tests.lab.runtime.errors import LabError
 
 
 def lab(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -92,7 +95,9 @@ def _running(mark: str) -> bool:
 
 def test_crash_loses_memory_disks_and_keeps_files(name: str) -> None:
     lab("start", "--name", name)
-    inside(name, "echo kept > /root/note; truncate -s 64m /root/disk; mdconfig -a -t vnode -f /root/disk -u 3; mdconfig -l")
+    inside(
+        name, "echo kept > /root/note; truncate -s 64m /root/disk; mdconfig -a -t vnode -f /root/disk -u 3; mdconfig -l"
+    )
     lab("crash", "--name", name)
     lab("start", "--name", name)
     assert inside(name, "cat /root/note; mdconfig -l").stdout == "kept\n"
@@ -200,7 +205,10 @@ def test_base_set_has_owners_links_and_set_uid(builder: Builder) -> None:
     assert "-> usr/src/sys" in listing
     script = "mkdir -p /tmp/b && tar -xpf /tmp/dists/base.txz -C /tmp/b && stat -f '%Lp %Su' /tmp/b/etc/master.passwd; \
 head -1 /tmp/b/etc/master.passwd; rm -rf /tmp/b"
-    assert builder.run(["/bin/sh", "-c", script]).stdout.splitlines() == ["600 root", "root::0:0::0:0:Charlie &:/root:/bin/csh"]
+    assert builder.run(["/bin/sh", "-c", script]).stdout.splitlines() == [
+        "600 root",
+        "root::0:0::0:0:Charlie &:/root:/bin/csh",
+    ]
 
 
 def test_ansible_connects_through_csh(builder: Builder, tmp_path: Path) -> None:
@@ -226,19 +234,12 @@ def test_inventory_without_a_lab_names_the_next_step() -> None:
 
 
 def test_missing_packages_are_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    monkeypatch.syspath_prepend(str(ROOT / "tests" / "lab"))
-    from runtime import host  # type: ignore[import-not-found]
-    from runtime.errors import LabError  # type: ignore[import-not-found]
-
     monkeypatch.setattr(host, "tool", lambda name: None if name in ("sshd", "bsdtar") else f"/usr/bin/{name}")
     with pytest.raises(LabError) as error:
         host.check_host()
     assert str(error.value) == (
         "lab: missing bsdtar, sshd; install with: apt-get install libarchive-tools openssh-server"
     )
-    assert "runtime" in sys.modules
 
 
 def _ordinary_user() -> str | None:
@@ -251,7 +252,10 @@ def _ordinary_user() -> str | None:
             pwd.getpwnam(user)
         except KeyError:
             continue
-        if user != "root" and subprocess.run(["su", user, "-s", "/bin/sh", "-c", f"test -r {LAB}"], check=False).returncode == 0:
+        if (
+            user != "root"
+            and subprocess.run(["su", user, "-s", "/bin/sh", "-c", f"test -r {LAB}"], check=False).returncode == 0
+        ):
             return user
     return None
 
@@ -268,6 +272,8 @@ def test_an_ordinary_user_needs_no_root(name: str, tmp_path: Path) -> None:
     {LAB} stop --name {name} && {LAB} start --name {name} && {LAB} destroy --name {name} &&
     ls $FREEHYVE_LAB_DIR && rm -rf $FREEHYVE_LAB_DIR
     """
-    done = subprocess.run(["su", user, "-s", "/bin/sh", "-c", script], capture_output=True, text=True, check=False, cwd="/")
+    done = subprocess.run(
+        ["su", user, "-s", "/bin/sh", "-c", script], capture_output=True, text=True, check=False, cwd="/"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "80 80\n0\n" in done.stdout

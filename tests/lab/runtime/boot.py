@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from . import host, kernel
@@ -32,7 +33,7 @@ def spawn(paths: LabPaths, report: int) -> int:
     for end in (pid_write, mapped_read, entered_write):
         os.close(end)
     if os.read(entered_read, 1) and maps is not None:
-        for program, arguments in zip(("newuidmap", "newgidmap"), maps):
+        for program, arguments in zip(("newuidmap", "newgidmap"), maps, strict=True):
             subprocess.run([host.tool(program) or program, str(middle), *arguments], check=True)
     os.write(mapped_write, b"x")
     text = os.read(pid_read, 32)
@@ -60,10 +61,10 @@ def _enter(paths: LabPaths, rootless: bool, report: int, pid_write: int, mapped_
     os.write(pid_write, str(init).encode())
 
 
-def _guard(report: int, work: object) -> None:
+def _guard(report: int, work: Callable[[], None]) -> None:
     """Run ``work``; whatever goes wrong becomes the line that ``lab start`` prints."""
     try:
-        work()  # type: ignore[operator]
+        work()
     except BaseException as error:
         traceback.print_exc()
         os.write(report, f"error {error}\n".encode())

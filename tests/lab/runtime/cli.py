@@ -27,7 +27,9 @@ def build_parser() -> argparse.ArgumentParser:
         ("destroy", "stop it and remove its state"),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--name", default=os.environ.get("FREEHYVE_LAB") or "default", help="which lab (%(default)s)")
+        command.add_argument(
+            "--name", default=os.environ.get("FREEHYVE_LAB") or "default", help="which lab (%(default)s)"
+        )
         if name == "status":
             command.add_argument("--json", action="store_true", help="machine readable")
         if name == "exec":
@@ -50,14 +52,20 @@ def _run(options: argparse.Namespace) -> int:
         command = lab.enter_argv(argv)
         os.execv(command[0], command)
     done = {"stop": lab.stop, "crash": lab.crash, "destroy": lab.destroy}[options.command]()
-    words = {"stop": ("stopped", "does not run"), "crash": ("crashed", "does not run"), "destroy": ("destroyed", "does not exist")}
+    words = {
+        "stop": ("stopped", "does not run"),
+        "crash": ("crashed", "does not run"),
+        "destroy": ("destroyed", "does not exist"),
+    }
     print(f"lab '{lab.name}': {words[options.command][0 if done else 1]}")
     return 0
 
 
 def _status(lab: Lab, as_json: bool) -> int:
     running = lab.pid() is not None
-    connection = json.loads(lab.paths.connection_file.read_text()) if running and lab.paths.connection_file.exists() else {}
+    connection = (
+        json.loads(lab.paths.connection_file.read_text()) if running and lab.paths.connection_file.exists() else {}
+    )
     if as_json:
         print(json.dumps({"name": lab.name, "running": running, "dir": str(lab.paths.dir), **connection}))
     else:

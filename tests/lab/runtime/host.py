@@ -66,7 +66,11 @@ def _check_rootless() -> None:
             )
     for knob, bad, fix in (
         ("/proc/sys/kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
-        ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "kernel.apparmor_restrict_unprivileged_userns=0"),
+        (
+            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            "kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
         ("/proc/sys/user/max_user_namespaces", "0", "user.max_user_namespaces=10000"),
     ):
         path = Path(knob)

@@ -97,9 +97,7 @@ def main() -> None:
         Path("/lab/run", kernel_state).unlink(missing_ok=True)
     try:
         run_apart(set_up)
-        from runtime import services
-
-        services.start()
+        import_module("runtime.services").start()
     except BaseException as error:
         traceback.print_exc()
         os.write(report, f"error {' '.join(str(error).split())}\n".encode())

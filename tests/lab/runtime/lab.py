@@ -112,10 +112,22 @@ class Lab:
     def _remove_state(self) -> None:
         """Files of other users inside a user namespace are theirs outside too: only a namespace may remove them."""
         maps = host.id_maps()
-        if maps is not None and subprocess.run(
-            [host.tool("unshare") or "unshare", "--user", "--map-root-user", "--map-auto", "rm", "-rf", str(self.paths.dir)],
-            check=False,
-        ).returncode == 0:
+        if (
+            maps is not None
+            and subprocess.run(
+                [
+                    host.tool("unshare") or "unshare",
+                    "--user",
+                    "--map-root-user",
+                    "--map-auto",
+                    "rm",
+                    "-rf",
+                    str(self.paths.dir),
+                ],
+                check=False,
+            ).returncode
+            == 0
+        ):
             return
         shutil.rmtree(self.paths.dir)
 

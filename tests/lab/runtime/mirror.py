@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The freehyve.builder authors
 # SPDX-License-Identifier: BSD-2-Clause
-"""The distribution mirror: files of one directory over HTTP, with ranges, one thread per request. Runs inside the lab."""
+"""The distribution mirror: one directory over HTTP, with ranges, one thread per request. Runs inside the lab."""
 
 from __future__ import annotations
 

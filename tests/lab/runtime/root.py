@@ -16,9 +16,9 @@ from .paths import TESTS_LAB
 LINKS = {
     "bin": "[ echo expr kill pwd sleep stty sync test",
     "sbin": "",
-    "usr/bin": "awk bc bunzip2 bzcat bzip2 cmp diff egrep expand false fgrep fold getopt grep gunzip gzip join less logname "
-    "mkfifo more nice nohup od patch printenv printf scp seq sftp sort split ssh ssh-keygen time timeout true tsort tty "
-    "unexpand whoami yes zcat",
+    "usr/bin": "awk bc bunzip2 bzcat bzip2 cmp diff egrep expand false fgrep fold getopt grep gunzip gzip join less "
+    "logname mkfifo more nice nohup od patch printenv printf scp seq sftp sort split ssh ssh-keygen time timeout true "
+    "tsort tty unexpand whoami yes zcat",
     "usr/sbin": "chroot",
 }
 RENAMED = {
@@ -27,11 +27,48 @@ RENAMED = {
     "bin/tcsh": "tcsh",
     "usr/bin/cpio": "bsdcpio",
 }
-DIRECTORIES = (
-    "bin sbin boot dev etc lib libexec media mnt net proc root run/sshd tmp usr/bin usr/sbin usr/lib usr/libexec usr/share "
-    "usr/local/bin usr/local/sbin usr/local/etc usr/local/lib usr/local/share usr/local/libexec var/db var/log var/run "
-    "var/tmp var/empty lab/sim lab/runtime lab/state lab/proc lab/pycache lab/run lab/mirror lab/ssh lab/cache .host"
-).split()
+DIRECTORIES = [
+    "bin",
+    "sbin",
+    "boot",
+    "dev",
+    "etc",
+    "lib",
+    "libexec",
+    "media",
+    "mnt",
+    "net",
+    "proc",
+    "root",
+    "run/sshd",
+    "tmp",
+    "usr/bin",
+    "usr/sbin",
+    "usr/lib",
+    "usr/libexec",
+    "usr/share",
+    "usr/local/bin",
+    "usr/local/sbin",
+    "usr/local/etc",
+    "usr/local/lib",
+    "usr/local/share",
+    "usr/local/libexec",
+    "var/db",
+    "var/log",
+    "var/run",
+    "var/tmp",
+    "var/empty",
+    "lab/sim",
+    "lab/runtime",
+    "lab/state",
+    "lab/proc",
+    "lab/pycache",
+    "lab/run",
+    "lab/mirror",
+    "lab/ssh",
+    "lab/cache",
+    ".host",
+]
 SHIM = """#!/lab/python -SEsXpycache_prefix=/lab/pycache
 import sys
 sys.path[0] = "/lab"

@@ -15,13 +15,15 @@ def shim(name: str) -> None:
 
 def dispatch(name: str, argv: list[str]) -> None:
     """Import ``sim.commands.<name>``, call its ``main(argv)`` and end the process with what it returns."""
+    import io
     import os
     from importlib import import_module
 
     code = 1
     try:
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
-        sys.stderr.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(encoding="utf-8", errors="surrogateescape")
         code = import_module("sim.commands." + name).main(argv)
         sys.stdout.flush()
     except SystemExit as end:

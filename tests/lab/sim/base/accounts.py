@@ -76,7 +76,11 @@ def parse_users(lines: list[str]) -> list[User]:
         if len(parts) != 10 or not parts[2].isdigit() or not parts[3].isdigit():
             raise Malformed(line)
         name, password, uid, gid, login_class, change, expire, gecos, home, shell = parts
-        users.append(User(name, password, int(uid), int(gid), login_class, int(change or 0), int(expire or 0), gecos, home, shell))
+        users.append(
+            User(
+                name, password, int(uid), int(gid), login_class, int(change or 0), int(expire or 0), gecos, home, shell
+            )
+        )
     return users
 
 

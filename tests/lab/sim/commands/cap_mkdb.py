@@ -33,5 +33,6 @@ def main(argv: list[str]) -> int:
     with open(target, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(f"lab {os.path.basename(target)}\n{content}")
     if "v" in letters:
-        print(f"cap_mkdb: {sum(line[:1] not in '# ' + chr(9) and bool(line) for line in content.splitlines())} capability records")
+        records = [line for line in content.splitlines() if line and line[0] not in "# \t"]
+        print(f"cap_mkdb: {len(records)} capability records")
     return 0

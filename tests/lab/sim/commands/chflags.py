@@ -12,10 +12,35 @@ from ..base.options import Usage, complain, getopt
 
 PATHS = ("/bin/chflags",)
 USAGE = "usage: chflags [-fhvx] [-R [-H | -L | -P]] flags file ...\n"
-_SAME = {"simmutable": "schg", "schange": "schg", "uimmutable": "uchg", "uchange": "uchg", "sappend": "sappnd", "uappend": "uappnd",
-         "sunlink": "sunlnk", "uunlink": "uunlnk", "arch": "arch", "archived": "arch", "nodump": "nodump", "hidden": "uhidden",
-         "uhidden": "uhidden"}  # fmt: skip
-_KNOWN = {"schg", "uchg", "sappnd", "uappnd", "sunlnk", "uunlnk", "arch", "nodump", "uhidden", "opaque", "rdonly", "system"}
+_SAME = {
+    "simmutable": "schg",
+    "schange": "schg",
+    "uimmutable": "uchg",
+    "uchange": "uchg",
+    "sappend": "sappnd",
+    "uappend": "uappnd",
+    "sunlink": "sunlnk",
+    "uunlink": "uunlnk",
+    "arch": "arch",
+    "archived": "arch",
+    "nodump": "nodump",
+    "hidden": "uhidden",
+    "uhidden": "uhidden",
+}
+_KNOWN = {
+    "schg",
+    "uchg",
+    "sappnd",
+    "uappnd",
+    "sunlnk",
+    "uunlnk",
+    "arch",
+    "nodump",
+    "uhidden",
+    "opaque",
+    "rdonly",
+    "system",
+}
 
 
 def main(argv: list[str]) -> int:

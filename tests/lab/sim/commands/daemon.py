@@ -81,7 +81,12 @@ def main(argv: list[str]) -> int:
 
 class Supervisor:
     def __init__(
-        self, command: list[str], letters: dict[str, str], child_file: PidFile | None, own_file: PidFile | None, started: int
+        self,
+        command: list[str],
+        letters: dict[str, str],
+        child_file: PidFile | None,
+        own_file: PidFile | None,
+        started: int,
     ) -> None:
         self.command, self.letters = command, letters
         self.child_file, self.own_file, self.started = child_file, own_file, started

@@ -18,7 +18,13 @@ USAGE = """usage: date [-jnRu] [-I[date|hours|minutes|seconds]] [-f input_fmt]
             [ -z output_zone ] [-r filename|seconds] [-v[+|-]val[y|m|w|d|H|M|S]]
             [[[[[[cc]yy]mm]dd]HH]MM[.SS] | new_date] [+output_fmt]
 """
-_ISO = {"": "%Y-%m-%d", "date": "%Y-%m-%d", "hours": "%Y-%m-%dT%H", "minutes": "%Y-%m-%dT%H:%M", "seconds": "%Y-%m-%dT%H:%M:%S"}
+_ISO = {
+    "": "%Y-%m-%d",
+    "date": "%Y-%m-%d",
+    "hours": "%Y-%m-%dT%H",
+    "minutes": "%Y-%m-%dT%H:%M",
+    "seconds": "%Y-%m-%dT%H:%M:%S",
+}
 _SHIFT = re.compile(r"([-+]?)(\d+)([ymwdHMS])\Z")
 
 
@@ -92,10 +98,12 @@ def _shift(moment: int, value: str) -> int:
     sign, amount, unit = found[1], int(found[2]), found[3]
     when = datetime.fromtimestamp(moment, timezone.utc).astimezone()
     if not sign:
-        field = {"y": "year", "m": "month", "d": "day", "H": "hour", "M": "minute", "S": "second"}.get(unit)
-        if field is None:
+        fields = {"y": when.year, "m": when.month, "d": when.day, "H": when.hour, "M": when.minute, "S": when.second}
+        if unit not in fields:
             raise ValueError(f"{value}: Cannot apply date adjustment")
-        return int(when.replace(**{field: amount}).timestamp())  # type: ignore[arg-type]
+        fields[unit] = amount
+        year, month, day, hour, minute, second = fields.values()
+        return int(datetime(year, month, day, hour, minute, second, tzinfo=when.tzinfo).timestamp())
     step = amount if sign == "+" else -amount
     if unit in "ym":
         months = when.year * 12 + when.month - 1 + step * (12 if unit == "y" else 1)

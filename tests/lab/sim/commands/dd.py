@@ -12,9 +12,39 @@ import time
 
 PATHS = ("/bin/dd",)
 _UNITS = {"": 1, "b": 512, "c": 1, "w": 4, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
-_CONVERSIONS = {"notrunc", "sync", "noerror", "sparse", "fsync", "fdatasync", "pareven", "parnone", "swab", "lcase", "ucase"}
-_OPERANDS = {"if", "of", "bs", "ibs", "obs", "cbs", "count", "skip", "iseek", "seek", "oseek", "conv", "status", "files", "fillchar",
-             "speed", "iflag", "oflag"}  # fmt: skip
+_CONVERSIONS = {
+    "notrunc",
+    "sync",
+    "noerror",
+    "sparse",
+    "fsync",
+    "fdatasync",
+    "pareven",
+    "parnone",
+    "swab",
+    "lcase",
+    "ucase",
+}
+_OPERANDS = {
+    "if",
+    "of",
+    "bs",
+    "ibs",
+    "obs",
+    "cbs",
+    "count",
+    "skip",
+    "iseek",
+    "seek",
+    "oseek",
+    "conv",
+    "status",
+    "files",
+    "fillchar",
+    "speed",
+    "iflag",
+    "oflag",
+}
 
 
 class Wrong(Exception):
@@ -157,7 +187,11 @@ def main(argv: list[str]) -> int:
     except BrokenPipeError:
         os._exit(141)
     except OSError as error:
-        name = operands.get("of", "stdout") if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EBADF) else operands.get("if", "stdin")
+        name = (
+            operands.get("of", "stdout")
+            if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EBADF)
+            else operands.get("if", "stdin")
+        )
         sys.stderr.write(f"dd: {name}: {os.strerror(error.errno or 0)}\n")
         copy.report(time.monotonic() - began)
         return 1

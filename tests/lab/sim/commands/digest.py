@@ -35,7 +35,13 @@ def main(argv: list[str]) -> int:
     code = 0
     if "s" in letters:
         text = letters["s"]
-        _say(hashlib.new(algorithm, text.encode(errors="surrogateescape")).hexdigest(), label, f'"{text}"', quiet, reverse)
+        _say(
+            hashlib.new(algorithm, text.encode(errors="surrogateescape")).hexdigest(),
+            label,
+            f'"{text}"',
+            quiet,
+            reverse,
+        )
         if not paths:
             return 0
     if not paths:

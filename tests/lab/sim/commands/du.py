@@ -12,7 +12,9 @@ from ..base import files
 from ..base.options import Usage, complain, getopt
 
 PATHS = ("/usr/bin/du",)
-USAGE = "usage: du [-Aclnx] [-H | -L | -P] [-g | -h | -k | -m] [-a | -s | -d depth] [-B blocksize] [-I mask] [-t threshold] [file ...]\n"
+USAGE = """usage: du [-Aclnx] [-H | -L | -P] [-g | -h | -k | -m] [-a | -s | -d depth] [-B blocksize] [-I mask] \
+[-t threshold] [file ...]
+"""
 
 
 class Count:
@@ -54,7 +56,11 @@ class Count:
         value, place = blocks * 512.0, 0
         while value >= 999.5 and place < 6:
             value, place = value / 1024, place + 1
-        return f"{value:.1f}{'BKMGTPE'[place]}".rjust(4) if place and value < 9.95 else f"{value:.0f}{'BKMGTPE'[place]}".rjust(4)
+        return (
+            f"{value:.1f}{'BKMGTPE'[place]}".rjust(4)
+            if place and value < 9.95
+            else f"{value:.0f}{'BKMGTPE'[place]}".rjust(4)
+        )
 
 
 def main(argv: list[str]) -> int:

@@ -93,12 +93,14 @@ class Transfer:
             return False
         state = os.stat(self.target)
         same = state.st_size == size and int(state.st_mtime) == int(modified)
-        return same and ("m" in self.letters or "r" in self.letters) or ("r" in self.letters and state.st_size == size)
+        return (same and ("m" in self.letters or "r" in self.letters)) or (
+            "r" in self.letters and state.st_size == size
+        )
 
     def _copy(self, stream: BinaryIO) -> int:
         done = 0
         try:
-            out = sys.stdout.buffer if self.stdout else open(self.target, "ab" if self.offset else "wb")  # noqa: SIM115
+            out = sys.stdout.buffer if self.stdout else _open_target(self.target, bool(self.offset))
         except OSError as error:
             raise Failed(f"{self.target}: open(): {os.strerror(error.errno or 0)}") from None
         try:
@@ -125,7 +127,7 @@ class Transfer:
         try:
             if os.path.isdir(path):
                 raise IsADirectoryError(errno.EISDIR, "")
-            file = open(path, "rb")  # noqa: SIM115
+            file = os.fdopen(os.open(path, os.O_RDONLY), "rb")
         except OSError as error:
             raise Failed(f"{self.url}: {os.strerror(error.errno or 0)}") from None
         state = os.fstat(file.fileno())
@@ -150,7 +152,9 @@ class Transfer:
             reason = error.reason
             if isinstance(reason, socket.gaierror):
                 raise Failed(f"{self.url}: Host does not resolve") from None
-            text = os.strerror(reason.errno or errno.EIO) if isinstance(reason, OSError) and reason.errno else str(reason)
+            text = (
+                os.strerror(reason.errno or errno.EIO) if isinstance(reason, OSError) and reason.errno else str(reason)
+            )
             raise Failed(f"{self.url}: {text}") from None
         if self.offset and answer.status != 206:
             self.offset = 0
@@ -160,14 +164,29 @@ class Transfer:
     def _report(self, done: int, seconds: float) -> None:
         """The one line that fetch leaves when its output is no terminal."""
         size, rate = done + self.offset, done / max(seconds, 0.001)
-        sys.stderr.write(f"{self.target:<46.46} {_scaled(size, 'B'):>11} {_scaled(rate, 'Bps'):>8}    {int(seconds):02d}s\n")
+        sys.stderr.write(
+            f"{self.target:<46.46} {_scaled(size, 'B'):>11} {_scaled(rate, 'Bps'):>8}    {int(seconds):02d}s\n"
+        )
 
 
 _STATUS = {
-    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-    407: "Proxy Authentication Required", 410: "Gone", 500: "Internal Server Error", 502: "Bad Gateway",
-    503: "Service Unavailable", 504: "Gateway Timeout",
-}  # fmt: skip
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    407: "Proxy Authentication Required",
+    410: "Gone",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+
+def _open_target(path: str, append: bool) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC)
+    return os.fdopen(os.open(path, flags, 0o666), "ab" if append else "wb")
 
 
 def _modified(headers: Message) -> float:

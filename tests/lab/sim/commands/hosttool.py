@@ -33,10 +33,25 @@ TOOLS = {
     "readlink": ("/usr/bin/readlink", "fn", "readlink [-fn] [file ...]", 1),
     "tail": ("/usr/bin/tail", "Fb:c:fn:qr0123456789", "tail [-F | -f | -r] [-q] [-b # | -c # | -n #] [file ...]", 1),
     "tee": ("/usr/bin/tee", "ai", "tee [-ai] [file ...]", 1),
-    "touch": ("/usr/bin/touch", "A:acd:fhmr:t:", "touch [-A [-][[hh]mm]SS] [-achm] [-r file] [-t [[CC]YY]MMDDhhmm[.SS]] file ...", 1),
+    "touch": (
+        "/usr/bin/touch",
+        "A:acd:fhmr:t:",
+        "touch [-A [-][[hh]mm]SS] [-achm] [-r file] [-t [[CC]YY]MMDDhhmm[.SS]] file ...",
+        1,
+    ),
     "tr": ("/usr/bin/tr", "CcdsuU", "tr [-Ccsu] string1 string2", 1),
-    "uniq": ("/usr/bin/uniq", "cdDf:is:u0123456789", "uniq [-c | -d | -D | -u] [-i] [-f fields] [-s chars] [input [output]]", 1),
-    "xargs": ("/usr/bin/xargs", "0E:I:J:L:n:oP:pR:rS:s:tx", "xargs [-0opt] [-E eofstr] [-I replstr] [-n number] utility", 1),
+    "uniq": (
+        "/usr/bin/uniq",
+        "cdDf:is:u0123456789",
+        "uniq [-c | -d | -D | -u] [-i] [-f fields] [-s chars] [input [output]]",
+        1,
+    ),
+    "xargs": (
+        "/usr/bin/xargs",
+        "0E:I:J:L:n:oP:pR:rS:s:tx",
+        "xargs [-0opt] [-E eofstr] [-I replstr] [-n number] utility",
+        1,
+    ),
     "tar": ("/usr/bin/tar", "", "", 1),
     "bsdtar": ("/usr/bin/bsdtar", "", "", 1),
     "find": ("/usr/bin/find", "", "", 1),
@@ -52,21 +67,68 @@ TOOLS = {
     "zstdmt": ("/usr/bin/zstdmt", "", "", 1),
 }
 PATHS = (
-    "/bin/cat", "/bin/chmod", "/bin/cp", "/bin/ln", "/bin/mkdir", "/bin/mv", "/bin/realpath", "/bin/rmdir", "/usr/bin/basename",
-    "/usr/bin/chgrp", "/usr/sbin/chown", "/usr/bin/comm", "/usr/bin/cut", "/usr/bin/dirname", "/usr/bin/env", "/usr/bin/head",
-    "/usr/bin/id", "/usr/bin/nl", "/usr/bin/paste", "/usr/bin/readlink", "/usr/bin/tail", "/usr/bin/tee", "/usr/bin/touch",
-    "/usr/bin/tr", "/usr/bin/uniq", "/usr/bin/xargs", "/usr/bin/tar", "/usr/bin/bsdtar", "/usr/bin/find", "/usr/bin/mktemp",
-    "/usr/bin/sed", "/usr/bin/wc", "/usr/bin/xz", "/usr/bin/unxz", "/usr/bin/xzcat", "/usr/bin/zstd", "/usr/bin/unzstd",
-    "/usr/bin/zstdcat", "/usr/bin/zstdmt",
-)  # fmt: skip
+    "/bin/cat",
+    "/bin/chmod",
+    "/bin/cp",
+    "/bin/ln",
+    "/bin/mkdir",
+    "/bin/mv",
+    "/bin/realpath",
+    "/bin/rmdir",
+    "/usr/bin/basename",
+    "/usr/bin/chgrp",
+    "/usr/sbin/chown",
+    "/usr/bin/comm",
+    "/usr/bin/cut",
+    "/usr/bin/dirname",
+    "/usr/bin/env",
+    "/usr/bin/head",
+    "/usr/bin/id",
+    "/usr/bin/nl",
+    "/usr/bin/paste",
+    "/usr/bin/readlink",
+    "/usr/bin/tail",
+    "/usr/bin/tee",
+    "/usr/bin/touch",
+    "/usr/bin/tr",
+    "/usr/bin/uniq",
+    "/usr/bin/xargs",
+    "/usr/bin/tar",
+    "/usr/bin/bsdtar",
+    "/usr/bin/find",
+    "/usr/bin/mktemp",
+    "/usr/bin/sed",
+    "/usr/bin/wc",
+    "/usr/bin/xz",
+    "/usr/bin/unxz",
+    "/usr/bin/xzcat",
+    "/usr/bin/zstd",
+    "/usr/bin/unzstd",
+    "/usr/bin/zstdcat",
+    "/usr/bin/zstdmt",
+)
 _VERSIONS = {
     "xz": "xz (XZ Utils) 5.4.1\nliblzma 5.4.1\n",
     "zstd": "*** zstd command line interface 64-bits v1.4.8, by Yann Collet ***\n",
     "tar": "bsdtar 3.6.2 - libarchive 3.6.2 zlib/1.2.13 liblzma/5.4.1 bz2lib/1.0.8 libzstd/1.4.8\n",
 }
 # Words that GNU find knows and FreeBSD's does not.
-_GNU_FIND = {"-printf", "-fprintf", "-fprint", "-fprint0", "-fls", "-regextype", "-executable", "-readable", "-writable", "-xtype",
-             "-warn", "-nowarn", "-used", "-context"}  # fmt: skip
+_GNU_FIND = {
+    "-printf",
+    "-fprintf",
+    "-fprint",
+    "-fprint0",
+    "-fls",
+    "-regextype",
+    "-executable",
+    "-readable",
+    "-writable",
+    "-xtype",
+    "-warn",
+    "-nowarn",
+    "-used",
+    "-context",
+}
 _HOST_NAMES = {"tar": "bsdtar"}
 
 
@@ -180,7 +242,7 @@ def _wc(argv: list[str]) -> int:
             continue
         longest = max((len(line) for line in data.split(b"\n")), default=0)
         counts = [data.count(b"\n"), len(data.split()), len(data), longest]
-        totals = [a + b for a, b in zip(totals[:3], counts[:3])] + [max(totals[3], longest)]
+        totals = [a + b for a, b in zip(totals[:3], counts[:3], strict=True)] + [max(totals[3], longest)]
         print(_columns(counts, letters) + (f" {path}" if paths else ""))
     if len(paths) > 1:
         print(_columns(totals, letters) + " total")
@@ -189,7 +251,7 @@ def _wc(argv: list[str]) -> int:
 
 def _columns(counts: list[int], letters: set[str]) -> str:
     shown = [("l",), ("w",), ("c", "m"), ("L",)]
-    return "".join(f" {count:7}" for count, which in zip(counts, shown) if letters & set(which))
+    return "".join(f" {count:7}" for count, which in zip(counts, shown, strict=True) if letters & set(which))
 
 
 _SPECIAL = {"tar": _tar, "bsdtar": _tar, "find": _find, "mktemp": _mktemp, "sed": _sed, "wc": _wc}

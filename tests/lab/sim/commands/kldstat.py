@@ -29,7 +29,8 @@ def main(argv: list[str]) -> int:
                 sys.stderr.write(f"kldstat: can't find module {letters['m']}: No such file or directory\n")
             return 1
         if not quiet:
-            print(f"Id  Refs Name\n{loaded.index(letters['m']) + 1 if letters['m'] in loaded else 1:3}    1 {letters['m']}")
+            number = loaded.index(letters["m"]) + 1 if letters["m"] in loaded else 1
+            print(f"Id  Refs Name\n{number:3}    1 {letters['m']}")
         return 0
     if "n" in letters:
         name = modules.plain(letters["n"])

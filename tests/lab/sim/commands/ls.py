@@ -44,7 +44,7 @@ class Listing:
         directories = [item for item in items if item not in flat]
         if flat:
             self._print(self._sorted(flat))
-        many = len(items) > 1 or "R" in self.letters and named
+        many = len(items) > 1 or ("R" in self.letters and named)
         for item in self._sorted(directories):
             self._directory(item.path, many)
         return 1 if self.failed else 0
@@ -93,7 +93,7 @@ class Listing:
         if "R" in self.letters:
             for item in self._sorted(items):
                 if stat.S_ISDIR(item.state.st_mode) and item.name not in (".", ".."):
-                    self._directory(item.path if path != "." else item.path, True)
+                    self._directory(item.path, True)
 
     def _units(self, blocks: int) -> int:
         return -(-blocks // 2) if "k" in self.letters else blocks

@@ -27,15 +27,23 @@ def main(argv: list[str]) -> int:
         if not patterns and not letters.keys() & {"F", "P", "u", "U", "g", "s", "j"}:
             raise Usage
     except Usage as error:
-        return complain(error, f"usage: {argv[0]} [-LSfilnoqvx] [-d delim] [-F pidfile] [-P ppid] [-U uid] pattern ...\n", 2)
-    found = [process for process in all_processes() if process.pid != os.getpid() and _matches(process, letters, patterns)]
+        return complain(
+            error, f"usage: {argv[0]} [-LSfilnoqvx] [-d delim] [-F pidfile] [-P ppid] [-U uid] pattern ...\n", 2
+        )
+    found = [
+        process for process in all_processes() if process.pid != os.getpid() and _matches(process, letters, patterns)
+    ]
     if "n" in letters or "o" in letters:
         found = found[-1:] if "n" in letters else found[:1]
     for process in found:
         if kill:
             os.kill(process.pid, number)
         elif "q" not in letters:
-            shown = f"{process.pid} {process.command if 'f' in letters else process.name}" if "l" in letters else str(process.pid)
+            shown = (
+                f"{process.pid} {process.command if 'f' in letters else process.name}"
+                if "l" in letters
+                else str(process.pid)
+            )
             sys.stdout.write(shown + letters.get("d", "\n"))
     return 0 if found else 1
 

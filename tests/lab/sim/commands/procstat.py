@@ -29,8 +29,12 @@ def main(argv: list[str]) -> int:
             raise Usage
     except Usage as error:
         return complain(error, USAGE, 1)
-    chosen = all_processes() if "a" in letters else [process for process in all_processes() if str(process.pid) in words]
-    missing = set(words) - {str(process.pid) for process in chosen} - {"basic", "arguments"} if "a" not in letters else set()
+    chosen = (
+        all_processes() if "a" in letters else [process for process in all_processes() if str(process.pid) in words]
+    )
+    missing = (
+        set(words) - {str(process.pid) for process in chosen} - {"basic", "arguments"} if "a" not in letters else set()
+    )
     for word in sorted(missing):
         sys.stderr.write(f"procstat: procstat_getprocs(): {word}: No such process\n")
     if "c" in letters:
@@ -40,7 +44,7 @@ def main(argv: list[str]) -> int:
             print(f"{process.pid:5} {process.name:<19} {process.command}")
     else:
         if "h" not in letters:
-            print(f"{'PID':>5} {'PPID':>5} {'PGID':>5} {'SID':>5} {'TSID':>5} THR {'LOGIN':<8} {'WCHAN':<9} {'EMUL':<13} COMM")
+            print("  PID  PPID  PGID   SID  TSID THR LOGIN    WCHAN     EMUL          COMM")
         for process in chosen:
             _basic(process)
     return 1 if missing else 0

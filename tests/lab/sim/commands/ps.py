@@ -65,10 +65,10 @@ COLUMNS: dict[str, tuple[str, bool, Callable[[Process], str]]] = {
     "ucomm": ("COMMAND", True, lambda p: p.name),
 }
 _ALIASES = {"pcpu": "%cpu", "pmem": "%mem", "vsize": "vsz", "ni": "nice", "tname": "tty", "wchan": "mwchan"}
-DEFAULT = "pid tt stat time command".split()
-USER = "user pid %cpu %mem vsz rss tt stat start time command".split()
-JOBS = "user pid ppid pgid sid stat tt time command".split()
-LONG = "uid pid ppid cpu pri nice vsz rss mwchan stat tt time command".split()
+DEFAULT = ["pid", "tt", "stat", "time", "command"]
+USER = ["user", "pid", "%cpu", "%mem", "vsz", "rss", "tt", "stat", "start", "time", "command"]
+JOBS = ["user", "pid", "ppid", "pgid", "sid", "stat", "tt", "time", "command"]
+LONG = ["uid", "pid", "ppid", "cpu", "pri", "nice", "vsz", "rss", "mwchan", "stat", "tt", "time", "command"]
 
 
 def main(argv: list[str]) -> int:
@@ -120,7 +120,13 @@ def _columns(options: list[tuple[str, str]], letters: set[str]) -> tuple[list[tu
 
 
 def _choose(options: list[tuple[str, str]], letters: set[str], rest: list[str]) -> list[Process]:
-    pids = {int(word) for letter, value in options if letter == "p" for word in value.replace(",", " ").split() if word.isdigit()}
+    pids = {
+        int(word)
+        for letter, value in options
+        if letter == "p"
+        for word in value.replace(",", " ").split()
+        if word.isdigit()
+    }
     pids |= {int(word) for word in rest if word.isdigit()}
     users = {word for letter, value in options if letter == "U" for word in value.replace(",", " ").split()}
     found = all_processes()

@@ -281,5 +281,7 @@ def _crypt(secret: str) -> str:
     try:
         done = subprocess.run(argv, input=secret + "\n", capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        raise Failed("the lab cannot encrypt passwords without the host's openssl; give an encrypted one with -H", 71) from None
+        raise Failed(
+            "the lab cannot encrypt passwords without the host's openssl; give an encrypted one with -H", 71
+        ) from None
     return done.stdout.strip()

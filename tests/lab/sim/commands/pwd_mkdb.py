@@ -31,7 +31,9 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"pwd_mkdb: {path}: {os.strerror(error.errno or 0)}\n")
         return 1
     except Malformed:
-        sys.stderr.write(f"pwd_mkdb: corrupted entry\npwd_mkdb: at line #1\npwd_mkdb: {path}: Inappropriate file type or format\n")
+        sys.stderr.write(
+            f"pwd_mkdb: corrupted entry\npwd_mkdb: at line #1\npwd_mkdb: {path}: Inappropriate file type or format\n"
+        )
         return 1
     if "C" in letters:
         return 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from ..base import rcconf
 from ..base.options import Usage, complain, getopt
@@ -29,17 +30,43 @@ service -h
 """
 # In the order of rcorder(8); the variable that enables each.
 ORDER = (
-    ("hostid", "hostid_enable"), ("zpool", "zfs_enable"), ("zpoolreguid", "zfs_enable"), ("zvol", "zfs_enable"),
-    ("hostid_save", "hostid_enable"), ("growfs", "growfs_enable"), ("zfsbe", "zfs_enable"), ("zfs", "zfs_enable"),
-    ("cleanvar", "cleanvar_enable"), ("kldxref", "kldxref_enable"), ("ip6addrctl", "ip6addrctl_enable"),
-    ("mixer", "mixer_enable"), ("rctl", "rctl_enable"), ("devmatch", "devmatch_enable"), ("netif", "netif_enable"),
-    ("ipfw", "firewall_enable"), ("pf", "pf_enable"), ("devd", "devd_enable"), ("resolv", "resolv_enable"),
-    ("dmesg", "dmesg_enable"), ("motd", "update_motd"), ("newsyslog", "newsyslog_enable"), ("os-release", "osrelease_enable"),
-    ("cleartmp", "clear_tmp_X"), ("gptboot", "gptboot_enable"), ("local_unbound", "local_unbound_enable"),
-    ("syslogd", "syslogd_enable"), ("savecore", "savecore_enable"), ("ntpdate", "ntpdate_enable"), ("ntpd", "ntpd_enable"),
-    ("powerd", "powerd_enable"), ("sshd", "sshd_enable"), ("cron", "cron_enable"), ("jail", "jail_enable"),
-    ("moused", "moused_enable"), ("bgfsck", "background_fsck"),
-)  # fmt: skip
+    ("hostid", "hostid_enable"),
+    ("zpool", "zfs_enable"),
+    ("zpoolreguid", "zfs_enable"),
+    ("zvol", "zfs_enable"),
+    ("hostid_save", "hostid_enable"),
+    ("growfs", "growfs_enable"),
+    ("zfsbe", "zfs_enable"),
+    ("zfs", "zfs_enable"),
+    ("cleanvar", "cleanvar_enable"),
+    ("kldxref", "kldxref_enable"),
+    ("ip6addrctl", "ip6addrctl_enable"),
+    ("mixer", "mixer_enable"),
+    ("rctl", "rctl_enable"),
+    ("devmatch", "devmatch_enable"),
+    ("netif", "netif_enable"),
+    ("ipfw", "firewall_enable"),
+    ("pf", "pf_enable"),
+    ("devd", "devd_enable"),
+    ("resolv", "resolv_enable"),
+    ("dmesg", "dmesg_enable"),
+    ("motd", "update_motd"),
+    ("newsyslog", "newsyslog_enable"),
+    ("os-release", "osrelease_enable"),
+    ("cleartmp", "clear_tmp_X"),
+    ("gptboot", "gptboot_enable"),
+    ("local_unbound", "local_unbound_enable"),
+    ("syslogd", "syslogd_enable"),
+    ("savecore", "savecore_enable"),
+    ("ntpdate", "ntpdate_enable"),
+    ("ntpd", "ntpd_enable"),
+    ("powerd", "powerd_enable"),
+    ("sshd", "sshd_enable"),
+    ("cron", "cron_enable"),
+    ("jail", "jail_enable"),
+    ("moused", "moused_enable"),
+    ("bgfsck", "background_fsck"),
+)
 _PLACES = ("/etc/rc.d", "/usr/local/etc/rc.d")
 
 
@@ -104,14 +131,24 @@ class Service:
         plain = verb
         for prefix in ("one", "force", "quiet"):
             plain = plain.removeprefix(prefix)
-        actions = {
-            "status": self.status, "start": self.start, "stop": self.stop, "restart": self.restart, "reload": self.reload,
-            "enable": self.enable, "disable": self.disable, "rcvar": self.rcvar, "enabled": lambda: int(not self.enabled()),
-            "delete": self.delete, "poll": lambda: 0,
-        }  # fmt: skip
+        actions: dict[str, Callable[[], int]] = {
+            "status": self.status,
+            "start": self.start,
+            "stop": self.stop,
+            "restart": self.restart,
+            "reload": self.reload,
+            "enable": self.enable,
+            "disable": self.disable,
+            "rcvar": self.rcvar,
+            "enabled": self.is_enabled,
+            "delete": self.delete,
+            "poll": self.poll,
+        }
         if plain not in actions:
             sys.stderr.write(f"/etc/rc.d/{self.name}: unknown directive '{verb}'.\n")
-            sys.stderr.write(f"Usage: /etc/rc.d/{self.name} [fast|force|one|quiet](start|stop|restart|rcvar|enable|disable|delete|")
+            sys.stderr.write(
+                f"Usage: /etc/rc.d/{self.name} [fast|force|one|quiet](start|stop|restart|rcvar|enable|disable|delete|"
+            )
             sys.stderr.write("enabled|status|poll)\n")
             return 1
         if plain in ("start", "stop", "restart", "reload") and plain == verb and not self.enabled():
@@ -175,6 +212,12 @@ class Service:
     def _set(self, value: str, word: str) -> int:
         rcconf.write("/etc/rc.conf", self.variable, value)
         print(f"{self.name} {word} in /etc/rc.conf")
+        return 0
+
+    def is_enabled(self) -> int:
+        return 0 if self.enabled() else 1
+
+    def poll(self) -> int:
         return 0
 
     def rcvar(self) -> int:

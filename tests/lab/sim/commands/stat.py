@@ -38,7 +38,9 @@ def main(argv: list[str]) -> int:
             state = os.fstat(0) if path == "(stdin)" else files.look(path, "L" in letters)
         except OSError as error:
             if "q" not in letters:
-                sys.stderr.write(f"stat: {path}: {'l' if 'L' not in letters else ''}stat: {os.strerror(error.errno or 0)}\n")
+                sys.stderr.write(
+                    f"stat: {path}: {'l' if 'L' not in letters else ''}stat: {os.strerror(error.errno or 0)}\n"
+                )
             code = 1
             continue
         sys.stdout.write(render(form, path, state, clock) + ("" if "n" in letters else "\n"))
@@ -98,9 +100,16 @@ def _value(datum: str, form: str, sub: str, path: str, state: os.stat_result, cl
     if datum == "f":
         return files.flags(path) if form == "S" else 0
     numbers = {
-        "d": state.st_dev, "i": state.st_ino, "l": state.st_nlink, "r": state.st_rdev, "b": files.blocks(state),
-        "k": 131072, "z": files.size(path, state), "Z": files.size(path, state), "v": 0,
-    }  # fmt: skip
+        "d": state.st_dev,
+        "i": state.st_ino,
+        "l": state.st_nlink,
+        "r": state.st_rdev,
+        "b": files.blocks(state),
+        "k": 131072,
+        "z": files.size(path, state),
+        "Z": files.size(path, state),
+        "v": 0,
+    }
     return numbers[datum]
 
 
@@ -113,9 +122,14 @@ def _mode(mode: int, form: str, sub: str) -> int | str:
 
 def _type_name(mode: int) -> str:
     known = {
-        modes.S_IFDIR: "Directory", modes.S_IFREG: "Regular File", modes.S_IFLNK: "Symbolic Link", modes.S_IFCHR: "Character Device",
-        modes.S_IFBLK: "Block Device", modes.S_IFIFO: "Fifo File", modes.S_IFSOCK: "Socket",
-    }  # fmt: skip
+        modes.S_IFDIR: "Directory",
+        modes.S_IFREG: "Regular File",
+        modes.S_IFLNK: "Symbolic Link",
+        modes.S_IFCHR: "Character Device",
+        modes.S_IFBLK: "Block Device",
+        modes.S_IFIFO: "Fifo File",
+        modes.S_IFSOCK: "Socket",
+    }
     return known.get(modes.S_IFMT(mode), "???")
 
 

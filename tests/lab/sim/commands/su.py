@@ -43,5 +43,8 @@ def main(argv: list[str]) -> int:
     if login and os.path.isdir(user.pw_dir):
         os.chdir(user.pw_dir)
     base = shell.rpartition("/")[2]
-    os.execve(shell, [f"-{base}" if login else base, *rest[1:]], environment)
-    return 1
+    try:
+        os.execve(shell, [f"-{base}" if login else base, *rest[1:]], environment)
+    except OSError as error:
+        sys.stderr.write(f"su: {shell}: {os.strerror(error.errno or 0)}\n")
+        return 1

@@ -134,7 +134,9 @@ def _one(word: str, letters: set[str]) -> int:
     name, assigned, new = word.partition("=")
     value = value_of(name)
     if value is None:
-        below = sorted(known for known in FIXED | EARLY | WRITABLE | COMPUTED if known.startswith(name.rstrip(".") + "."))
+        below = sorted(
+            known for known in FIXED | EARLY | WRITABLE | COMPUTED if known.startswith(name.rstrip(".") + ".")
+        )
         if not below or assigned:
             if "i" not in letters:
                 if "q" not in letters:
@@ -152,7 +154,9 @@ def _one(word: str, letters: set[str]) -> int:
 
 def _set(name: str, old: str, new: str, letters: set[str]) -> int:
     if name in EARLY:
-        sys.stderr.write(f"sysctl: oid '{name}' is a read only tunable\nsysctl: Tunable values are set in /boot/loader.conf\n")
+        sys.stderr.write(
+            f"sysctl: oid '{name}' is a read only tunable\nsysctl: Tunable values are set in /boot/loader.conf\n"
+        )
         return 1
     if name not in WRITABLE:
         sys.stderr.write(f"sysctl: oid '{name}' is read only\n")
@@ -184,4 +188,8 @@ def _show(name: str, value: str, letters: set[str]) -> None:
 def _binary(name: str, value: str) -> bytes:
     if name == "kern.boottime":
         return struct.pack("@qq", host.boot_time(), 0)
-    return struct.pack("@i", int(value)) if value.lstrip("-").isdigit() and int(value) < 1 << 31 else value.encode() + b"\0"
+    return (
+        struct.pack("@i", int(value))
+        if value.lstrip("-").isdigit() and int(value) < 1 << 31
+        else value.encode() + b"\0"
+    )

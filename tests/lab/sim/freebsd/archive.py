@@ -64,7 +64,9 @@ def write_all(directory: Path) -> None:
 
 def cached(cache: Path) -> Path:
     """Directory with all sets, made unless a run before made it from the same sources."""
-    key = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()[:16]
+    key = hashlib.sha256(
+        b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
+    ).hexdigest()[:16]
     ready = cache / f"dists-{key}"
     if not (ready / "MANIFEST").exists():
         temporary = cache / f"dists-{key}.{os.getpid()}"

@@ -7,39 +7,299 @@ from __future__ import annotations
 from . import etc
 from .entries import OSRELDATE, RELEASE, Entry, directory, filler, hard_link, link, program, text
 
-_BIN = "cat chflags chio chmod cp csh date dd df domainname echo ed expr getfacl hostname kenv kill ln ls mkdir mv ps pwait pwd rm \
-rmdir setfacl sh sleep stty sync test uuidgen".split()
-_SBIN = "bectl camcontrol devfs dhclient dmesg fsck geom gpart growfs halt ifconfig init kldload kldstat kldunload ldconfig mdconfig \
-md5 mount mount_nullfs mount_msdosfs newfs newfs_msdos pfctl ping reboot route shutdown swapon sysctl umount zfs zpool".split()
-_USR_BIN = "awk basename bsdtar bzip2 cap_mkdb cmp cut diff du env fetch find getconf grep gunzip gzip head id install join less \
-limits lockf login logger make mkimg mktemp passwd patch printf protect script sed sort split ssh ssh-keygen stat su tail tar tee \
-touch tr truncate uname uniq vi wc which xargs xz zstd".split()
-_USR_SBIN = "bhyve bhyvectl boot0cfg bsdinstall chown chroot cron daemon freebsd-update gstat iostat jail jexec jls makefs mtree \
-newsyslog nologin pkg pw pwd_mkdb rmt service services_mkdb sshd sysrc tzsetup vidcontrol zdb zstream".split()
-_ZONES = "UTC GMT Etc/UTC Europe/Berlin Europe/London Europe/Paris America/New_York America/Los_Angeles Asia/Tokyo \
-Australia/Sydney".split()
-_COMPATIBILITY = "2018 2019 2020 2021 compat-2018 compat-2019 compat-2020 compat-2021 freebsd-11.0 freebsd-11.1 freebsd-11.2 \
-freebsd-11.3 freebsd-11.4 freebsd-12.0 freebsd-12.1 freebsd-12.2 freenas-11.0 freenas-11.1 freenas-11.2 freenas-11.3 \
-freenas-9.10.2 grub2 openzfs-2.0-freebsd openzfs-2.0-linux openzfs-2.1-freebsd openzfs-2.1-linux openzfsonosx-1.7.0 \
-openzfsonosx-1.8.1 openzfsonosx-1.9.3 openzfsonosx-1.9.4 truenas-12.0 ubuntu-18.04 ubuntu-20.04 zol-0.6.1 zol-0.6.4 zol-0.6.5 \
-zol-0.7 zol-0.8".split()
+_BIN = [
+    "cat",
+    "chflags",
+    "chio",
+    "chmod",
+    "cp",
+    "csh",
+    "date",
+    "dd",
+    "df",
+    "domainname",
+    "echo",
+    "ed",
+    "expr",
+    "getfacl",
+    "hostname",
+    "kenv",
+    "kill",
+    "ln",
+    "ls",
+    "mkdir",
+    "mv",
+    "ps",
+    "pwait",
+    "pwd",
+    "rm",
+    "rmdir",
+    "setfacl",
+    "sh",
+    "sleep",
+    "stty",
+    "sync",
+    "test",
+    "uuidgen",
+]
+_SBIN = [
+    "bectl",
+    "camcontrol",
+    "devfs",
+    "dhclient",
+    "dmesg",
+    "fsck",
+    "geom",
+    "gpart",
+    "growfs",
+    "halt",
+    "ifconfig",
+    "init",
+    "kldload",
+    "kldstat",
+    "kldunload",
+    "ldconfig",
+    "mdconfig",
+    "md5",
+    "mount",
+    "mount_nullfs",
+    "mount_msdosfs",
+    "newfs",
+    "newfs_msdos",
+    "pfctl",
+    "ping",
+    "reboot",
+    "route",
+    "shutdown",
+    "swapon",
+    "sysctl",
+    "umount",
+    "zfs",
+    "zpool",
+]
+_USR_BIN = [
+    "awk",
+    "basename",
+    "bsdtar",
+    "bzip2",
+    "cap_mkdb",
+    "cmp",
+    "cut",
+    "diff",
+    "du",
+    "env",
+    "fetch",
+    "find",
+    "getconf",
+    "grep",
+    "gunzip",
+    "gzip",
+    "head",
+    "id",
+    "install",
+    "join",
+    "less",
+    "limits",
+    "lockf",
+    "login",
+    "logger",
+    "make",
+    "mkimg",
+    "mktemp",
+    "passwd",
+    "patch",
+    "printf",
+    "protect",
+    "script",
+    "sed",
+    "sort",
+    "split",
+    "ssh",
+    "ssh-keygen",
+    "stat",
+    "su",
+    "tail",
+    "tar",
+    "tee",
+    "touch",
+    "tr",
+    "truncate",
+    "uname",
+    "uniq",
+    "vi",
+    "wc",
+    "which",
+    "xargs",
+    "xz",
+    "zstd",
+]
+_USR_SBIN = [
+    "bhyve",
+    "bhyvectl",
+    "boot0cfg",
+    "bsdinstall",
+    "chown",
+    "chroot",
+    "cron",
+    "daemon",
+    "freebsd-update",
+    "gstat",
+    "iostat",
+    "jail",
+    "jexec",
+    "jls",
+    "makefs",
+    "mtree",
+    "newsyslog",
+    "nologin",
+    "pkg",
+    "pw",
+    "pwd_mkdb",
+    "rmt",
+    "service",
+    "services_mkdb",
+    "sshd",
+    "sysrc",
+    "tzsetup",
+    "vidcontrol",
+    "zdb",
+    "zstream",
+]
+_ZONES = [
+    "UTC",
+    "GMT",
+    "Etc/UTC",
+    "Europe/Berlin",
+    "Europe/London",
+    "Europe/Paris",
+    "America/New_York",
+    "America/Los_Angeles",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+]
+_COMPATIBILITY = [
+    "2018",
+    "2019",
+    "2020",
+    "2021",
+    "compat-2018",
+    "compat-2019",
+    "compat-2020",
+    "compat-2021",
+    "freebsd-11.0",
+    "freebsd-11.1",
+    "freebsd-11.2",
+    "freebsd-11.3",
+    "freebsd-11.4",
+    "freebsd-12.0",
+    "freebsd-12.1",
+    "freebsd-12.2",
+    "freenas-11.0",
+    "freenas-11.1",
+    "freenas-11.2",
+    "freenas-11.3",
+    "freenas-9.10.2",
+    "grub2",
+    "openzfs-2.0-freebsd",
+    "openzfs-2.0-linux",
+    "openzfs-2.1-freebsd",
+    "openzfs-2.1-linux",
+    "openzfsonosx-1.7.0",
+    "openzfsonosx-1.8.1",
+    "openzfsonosx-1.9.3",
+    "openzfsonosx-1.9.4",
+    "truenas-12.0",
+    "ubuntu-18.04",
+    "ubuntu-20.04",
+    "zol-0.6.1",
+    "zol-0.6.4",
+    "zol-0.6.5",
+    "zol-0.7",
+    "zol-0.8",
+]
 _VERSION_SCRIPT = f"""#!/bin/sh
 # Says which FreeBSD this userland is; stands in for FreeBSD's own script.
 USERLAND_VERSION="{RELEASE}"
 echo "$USERLAND_VERSION"
 """
-_CSHRC = "alias h history 25\nset path = (/sbin /bin /usr/sbin /usr/bin /usr/local/sbin /usr/local/bin $HOME/bin)\numask 22\n"
+_CSHRC = """alias h history 25
+set path = (/sbin /bin /usr/sbin /usr/bin /usr/local/sbin /usr/local/bin $HOME/bin)
+umask 22
+"""
 _PROFILE = "PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:~/bin; export PATH\n"
-_DIRECTORIES = (
-    "bin boot boot/defaults boot/dtb boot/efi boot/firmware boot/fonts boot/images boot/loader.conf.d boot/lua boot/modules "
-    "boot/uboot boot/zfs dev lib lib/casper lib/geom libexec libexec/resolvconf media mnt net proc rescue sbin usr usr/bin "
-    "usr/games usr/include usr/include/sys usr/lib usr/lib32 usr/libdata usr/libdata/pkgconfig usr/libexec usr/local usr/obj "
-    "usr/sbin usr/share usr/share/keys usr/share/keys/pkg usr/share/keys/pkg/trusted usr/share/man usr/share/misc "
-    "usr/share/skel usr/share/zfs usr/share/zfs/compatibility.d usr/share/zoneinfo usr/share/zoneinfo/America "
-    "usr/share/zoneinfo/Asia usr/share/zoneinfo/Australia usr/share/zoneinfo/Etc usr/share/zoneinfo/Europe usr/src usr/tests var "
-    "var/cache var/crash var/cron var/db var/db/freebsd-update var/db/ntp var/db/pkg var/heimdal var/log var/preserve var/run "
-    "var/rwho var/spool var/unbound var/yp"
-).split()
+_DIRECTORIES = [
+    "bin",
+    "boot",
+    "boot/defaults",
+    "boot/dtb",
+    "boot/efi",
+    "boot/firmware",
+    "boot/fonts",
+    "boot/images",
+    "boot/loader.conf.d",
+    "boot/lua",
+    "boot/modules",
+    "boot/uboot",
+    "boot/zfs",
+    "dev",
+    "lib",
+    "lib/casper",
+    "lib/geom",
+    "libexec",
+    "libexec/resolvconf",
+    "media",
+    "mnt",
+    "net",
+    "proc",
+    "rescue",
+    "sbin",
+    "usr",
+    "usr/bin",
+    "usr/games",
+    "usr/include",
+    "usr/include/sys",
+    "usr/lib",
+    "usr/lib32",
+    "usr/libdata",
+    "usr/libdata/pkgconfig",
+    "usr/libexec",
+    "usr/local",
+    "usr/obj",
+    "usr/sbin",
+    "usr/share",
+    "usr/share/keys",
+    "usr/share/keys/pkg",
+    "usr/share/keys/pkg/trusted",
+    "usr/share/man",
+    "usr/share/misc",
+    "usr/share/skel",
+    "usr/share/zfs",
+    "usr/share/zfs/compatibility.d",
+    "usr/share/zoneinfo",
+    "usr/share/zoneinfo/America",
+    "usr/share/zoneinfo/Asia",
+    "usr/share/zoneinfo/Australia",
+    "usr/share/zoneinfo/Etc",
+    "usr/share/zoneinfo/Europe",
+    "usr/src",
+    "usr/tests",
+    "var",
+    "var/cache",
+    "var/crash",
+    "var/cron",
+    "var/db",
+    "var/db/freebsd-update",
+    "var/db/ntp",
+    "var/db/pkg",
+    "var/heimdal",
+    "var/log",
+    "var/preserve",
+    "var/run",
+    "var/rwho",
+    "var/spool",
+    "var/unbound",
+    "var/yp",
+]
 
 
 def boot_files() -> list[Entry]:
@@ -98,7 +358,10 @@ def base() -> list[Entry]:
         filler("var/log/utx.lastlogin", 0, 0o644),
     ]
     found += [_zone(zone) for zone in _ZONES]
-    found += [text(f"usr/share/zfs/compatibility.d/{name}", f"# Features of {name}.\nlz4_compress\n", 0o444) for name in _COMPATIBILITY]
+    found += [
+        text(f"usr/share/zfs/compatibility.d/{name}", f"# Features of {name}.\nlz4_compress\n", 0o444)
+        for name in _COMPATIBILITY
+    ]
     found += boot_files() + etc.entries()
     found += _programs()
     found += [
@@ -117,9 +380,12 @@ def _zone(zone: str) -> Entry:
 
 
 def _programs() -> list[Entry]:
-    found = [program(f"{place}/{name}") for place, names in
-             (("bin", _BIN), ("sbin", _SBIN), ("usr/bin", _USR_BIN), ("usr/sbin", _USR_SBIN)) for name in names
-             if f"{place}/{name}" not in _SET_UID and name not in _LINKED]  # fmt: skip
+    found = [
+        program(f"{place}/{name}")
+        for place, names in (("bin", _BIN), ("sbin", _SBIN), ("usr/bin", _USR_BIN), ("usr/sbin", _USR_SBIN))
+        for name in names
+        if f"{place}/{name}" not in _SET_UID and name not in _LINKED
+    ]
     found += [program(path, 0o4555) for path in _SET_UID]
     found += [hard_link("usr/bin/vi", "usr/bin/ex"), hard_link("bin/tcsh", "bin/csh"), link("usr/bin/tar", "bsdtar")]
     found.append(filler("rescue/rescue", 524288, 0o555))
@@ -132,7 +398,18 @@ _LINKED = ("vi", "tar")
 
 
 def kernel() -> list[Entry]:
-    modules = "zfs.ko opensolaris.ko nullfs.ko vmm.ko nmdm.ko if_bridge.ko if_tap.ko virtio.ko tmpfs.ko linux64.ko".split()
+    modules = [
+        "zfs.ko",
+        "opensolaris.ko",
+        "nullfs.ko",
+        "vmm.ko",
+        "nmdm.ko",
+        "if_bridge.ko",
+        "if_tap.ko",
+        "virtio.ko",
+        "tmpfs.ko",
+        "linux64.ko",
+    ]
     return [
         directory("."),
         directory("boot"),
@@ -145,17 +422,24 @@ def kernel() -> list[Entry]:
 
 def lib32() -> list[Entry]:
     return [
-        directory("."), directory("usr"), directory("usr/lib32"),
-        filler("usr/lib32/libc.so.7", 262144, packed=True), filler("libexec/ld-elf32.so.1", 65536, 0o555),
-    ]  # fmt: skip
+        directory("."),
+        directory("usr"),
+        directory("usr/lib32"),
+        filler("usr/lib32/libc.so.7", 262144, packed=True),
+        filler("libexec/ld-elf32.so.1", 65536, 0o555),
+    ]
 
 
 def src() -> list[Entry]:
     return [
-        directory("."), directory("usr"), directory("usr/src"), directory("usr/src/sys"), directory("usr/src/sys/conf"),
+        directory("."),
+        directory("usr"),
+        directory("usr/src"),
+        directory("usr/src/sys"),
+        directory("usr/src/sys/conf"),
         text("usr/src/sys/conf/newvers.sh", 'TYPE="FreeBSD"\nREVISION="13.2"\nBRANCH="RELEASE"\n'),
         text("usr/src/UPDATING", "Placeholder.\n"),
-    ]  # fmt: skip
+    ]
 
 
 def ports() -> list[Entry]:
@@ -163,8 +447,13 @@ def ports() -> list[Entry]:
 
 
 def debug(of: str) -> list[Entry]:
-    return [directory("."), directory("usr"), directory("usr/lib"), directory("usr/lib/debug"),
-            filler(f"usr/lib/debug/{of}.debug", 65536)]  # fmt: skip
+    return [
+        directory("."),
+        directory("usr"),
+        directory("usr/lib"),
+        directory("usr/lib/debug"),
+        filler(f"usr/lib/debug/{of}.debug", 65536),
+    ]
 
 
 # file, description, on by default: the last two columns of MANIFEST.

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The freehyve.builder authors
 # SPDX-License-Identifier: BSD-2-Clause
-"""The lab's own root: /etc, /boot, /usr/share and the rest of the made-up base tree, configured as the recorded host."""
+"""The lab's own root: /etc, /boot, /usr/share … of the made-up base tree, configured as the recorded host."""
 
 from __future__ import annotations
 
@@ -11,8 +11,21 @@ from ..freebsd import tree
 from ..freebsd.archive import unpack
 
 # Programs are links and shims of the runtime, not placeholders.
-_NOT_OURS = ("bin", "sbin", "usr/bin", "usr/sbin", "lib", "libexec", "usr/lib", "usr/libexec", "rescue", "sys", "dev", "proc",
-             "etc/nsswitch.conf")  # fmt: skip
+_NOT_OURS = (
+    "bin",
+    "sbin",
+    "usr/bin",
+    "usr/sbin",
+    "lib",
+    "libexec",
+    "usr/lib",
+    "usr/libexec",
+    "rescue",
+    "sys",
+    "dev",
+    "proc",
+    "etc/nsswitch.conf",
+)
 _RC_CONF = """hostname="builder"
 ifconfig_DEFAULT="DHCP"
 sshd_enable="YES"
@@ -32,7 +45,10 @@ def setup() -> None:
         ("etc/rc.conf", _RC_CONF),
         ("etc/resolv.conf", _RESOLV_CONF),
         ("etc/fstab", "# Device\tMountpoint\tFStype\tOptions\tDump\tPass#\n"),
-        ("etc/nsswitch.conf", "group: files\nhosts: files dns\nnetworks: files\npasswd: files\nshells: files\nservices: files\n"),
+        (
+            "etc/nsswitch.conf",
+            "group: files\nhosts: files dns\nnetworks: files\npasswd: files\nshells: files\nservices: files\n",
+        ),
         ("boot/loader.conf", 'zfs_load="YES"\n'),
         ("var/run/dmesg.boot", "FreeBSD 13.2-RELEASE BUILDER amd64 (simulated)\n"),
     ):
