@@ -267,6 +267,19 @@ def create_argv(etcdir: str, wanted: Wanted, method: str, cross: bool) -> List[s
     return argv + ["-m", method] + (["-X"] if cross and "src" not in wanted.sets else [])
 
 
+def dataset_argvs(conf: Mapping[str, str]) -> List[List[str]]:
+    """Commands that make poudriere's root and data datasets, as its common.sh (get_data_dir) does; none without ZFS."""
+    if conf.get("NO_ZFS") or not conf.get("ZPOOL") or not conf.get("BASEFS"):
+        return []
+    root = conf["ZPOOL"] + conf.get("ZROOTFS", "/poudriere")
+    make = ["zfs", "create", "-p"]
+    mountpoint = f"mountpoint={conf['BASEFS']}"
+    return [
+        [*make, "-o", "atime=off", "-o", "compression=on", "-o", mountpoint, root],
+        [*make, "-o", "poudriere:type=data", root + "/data"],
+    ]
+
+
 def delete_argv(etcdir: str, name: str) -> List[str]:
     return _poudriere.base_argv(etcdir) + ["jail", "-d", "-y", "-j", name]
 
@@ -291,6 +304,7 @@ class Maker:
 
     def make(self, wanted: Wanted) -> Jail:
         name = wanted.name
+        self._datasets(name)
         os.makedirs(_poudriere.jails_dir(self._etcdir), exist_ok=True)
         intent = intent_path(self._etcdir, name)
         write_json(intent, {"inputs": wanted.inputs(), "begun": int(time.time())})
@@ -316,6 +330,16 @@ class Maker:
         write_json(receipt, {"key": key_of(inputs), "inputs": inputs, "poudriere": as_made, "made": int(time.time())})
         os.unlink(intent)
         return jail
+
+    def _datasets(self, name: str) -> None:
+        """Make poudriere's datasets where BASEFS says.
+
+        poudriere does so itself, but not with POUDRIERE_DATA set: then its ``zfs create -p`` of the jail lets the root
+        inherit a mount point, which may well hide the directory that the configuration lies in.
+        """
+        for argv in dataset_argvs(_poudriere.read_conf(self._etcdir)):
+            if self._runner.run(["zfs", "list", "-H", "-o", "name", argv[-1]], ok=(0, 1)).rc:
+                self._runner.run(argv, failed=f"poudriere jail '{name}': cannot make dataset '{argv[-1]}'")
 
     def _stage(self, wanted: Wanted) -> Optional[str]:
         """A directory with exactly the wanted sets, None when base alone is wanted.

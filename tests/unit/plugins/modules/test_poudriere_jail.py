@@ -185,6 +185,21 @@ def test_a_jail_in_use_is_left_alone(builder: Builder) -> None:
         poudriere_jail.plan(wanted, "fh", observed, allow_destroy=True)
 
 
+@pytest.mark.parametrize(
+    ("conf", "datasets"),
+    [
+        ({"BASEFS": "/p"}, []),
+        ({"BASEFS": "/p", "ZPOOL": "tank", "NO_ZFS": "yes"}, []),
+        ({"BASEFS": "/p", "ZPOOL": "tank"}, ["tank/poudriere", "tank/poudriere/data"]),
+        ({"BASEFS": "/p", "ZPOOL": "tank", "ZROOTFS": "/a/b"}, ["tank/a/b", "tank/a/b/data"]),
+    ],
+)
+def test_poudrieres_datasets_are_mounted_where_basefs_says(conf: dict[str, str], datasets: list[str]) -> None:
+    argvs = poudriere_jail.dataset_argvs(conf)
+    assert [argv[-1] for argv in argvs] == datasets
+    assert all("mountpoint=/p" in argv for argv in argvs[:1])
+
+
 def test_absent_twice(call: Callable[..., dict[str, Any]], builder: Builder) -> None:
     call()
     assert call(state="absent", check=True)["changed"]
