@@ -164,14 +164,17 @@ def test_packages_go_into_a_root_with_owners_and_modes(lab: Shell) -> None:
     assert lab(f"{pkg} check -sa").returncode == 0
 
 
-def test_package_changed_behind_the_catalogue_is_refused(lab: Shell) -> None:
+def test_package_taken_from_under_the_catalogue_is_missed(lab: Shell) -> None:
     bulk(lab, "shells/bash")
     pkg = "pkg --rootdir /tmp/root --repo-conf-dir /tmp/conf -o ABI=FreeBSD:13:amd64"
-    lab(f"{pkg} update -f; echo more >> {PACKAGES}/All/bash-5.3.3.pkg")
+    lab(f"{pkg} update -f; mv {PACKAGES}/All/bash-5.3.3.pkg /tmp")
     result = lab(f"{pkg} install -y bash")
     assert result.returncode == 1
-    assert "bash-5.3.3 failed checksum from repository" in result.stderr
+    assert f"cached package bash-5.3.3: file://{PACKAGES}/All/bash-5.3.3.pkg is missing from repo" in result.stderr
+    lab(f"echo rubbish > {PACKAGES}/All/bash-5.3.3.pkg")
+    assert lab(f"{pkg} install -y bash").returncode == 1
     assert lab("test -e /tmp/root/usr/local/bin/bash").returncode == 1
+    lab(f"mv /tmp/bash-5.3.3.pkg {PACKAGES}/All")
 
 
 def test_repository_of_another_abi_is_refused(lab: Shell) -> None:

@@ -10,6 +10,7 @@ import sys
 
 from . import catalogue, inform, install, remove, update
 from .database import Database
+from .plan import size
 from .settings import DEFAULTS, PkgError, Settings, load_repositories, warn
 from .versions import compare
 
@@ -185,8 +186,10 @@ def _fetch(settings: Settings, arguments: list[str]) -> int:
 
 def _update(settings: Settings, arguments: list[str]) -> int:
     found, _rest = _options(arguments, "fqr:", ["force", "quiet", "repository="])
-    chosen = install.choose(settings, _value(found, "-r", "--repository"))
-    return 0 if update.update(settings, chosen, "f" in _flags(found)) else 1
+    name = _value(found, "-r", "--repository")
+    chosen = install.choose(settings, name)
+    good = update.update(settings, chosen, "f" in _flags(found), named=name is not None, quiet="q" in _flags(found))
+    return 0 if good else 1
 
 
 def _delete(settings: Settings, arguments: list[str]) -> int:
@@ -208,9 +211,10 @@ def _autoremove(settings: Settings, arguments: list[str]) -> int:
 def _info(settings: Settings, arguments: list[str]) -> int:
     found, names = _options(arguments, "aAbBCdDefFgiIklOopqrRstTxE", ["all", "exists", "quiet", "glob", "regex",
                                                                      "case-insensitive", "full"])
-    flags = _flags(found) - {"a", "I"}
+    flags = _flags(found) - {"a"}
     if "full" in flags:
         flags.add("f")
+    names = [name.removesuffix("/") for name in names]
     return inform.info(settings, names, mode=_mode(flags), flags=flags)
 
 
@@ -237,7 +241,7 @@ def _rquery(settings: Settings, arguments: list[str]) -> int:
 
 
 def _quietly_update(settings: Settings, repository: str | None) -> None:
-    update.update(settings, install.choose(settings, repository), force=False)
+    update.update(settings, install.choose(settings, repository), force=False, quiet=True)
 
 
 def _search(settings: Settings, arguments: list[str]) -> int:
@@ -273,7 +277,7 @@ def _add(settings: Settings, arguments: list[str]) -> int:
 
 def _config(settings: Settings, arguments: list[str]) -> int:
     if len(arguments) != 1:
-        sys.stderr.write("Usage: pkg config <configname>\n")
+        sys.stderr.write("Usage: pkg config <name>\n\n")
         return 1
     name = arguments[0].upper()
     parts = settings.abi.split(":")
@@ -283,7 +287,7 @@ def _config(settings: Settings, arguments: list[str]) -> int:
                "VERSION_MAJOR": parts[1] if len(parts) > 1 else ""}
     value = derived.get(name) if name in derived else settings.get(name) if name in DEFAULTS else None
     if value is None:
-        raise PkgError("invalid configuration option name")
+        raise PkgError(f"No such configuration options: {name}")
     print(value)
     return 0
 
@@ -319,16 +323,27 @@ def _version(settings: Settings, arguments: list[str]) -> int:
 
         return 0 if fnmatchcase(rest[0], rest[1]) else 1
     else:
-        for item in Database(settings.database_directory).packages():
-            print(f"{item.full_name:<34} ?")
+        _compare_installed(settings, "v" in flags)
     return 0
+
+
+def _compare_installed(settings: Settings, verbose: bool) -> None:
+    """List the installed packages beside what the fetched catalogues offer."""
+    load_repositories(settings)
+    offered = {item.name: item.version for item in install.offers(settings, settings.repositories)}
+    for item in Database(settings.database_directory).packages():
+        known = offered.get(item.name)
+        key = "?" if known is None else "<=>"[compare(item.version, known) + 1]
+        story = {"?": f"   orphaned: {item.origin}", "<": f"   needs updating (remote has {known})",
+                 "=": "   up-to-date with remote", ">": f"   succeeds remote (remote has {known})"}[key]
+        print(f"{item.full_name:<35}{key}{story if verbose else ''}")
 
 
 def _stats(settings: Settings, _arguments: list[str]) -> int:
     packages = Database(settings.database_directory).packages()
     total = sum(int(item.manifest.get("flatsize", 0)) for item in packages)
     print(f"Local package database:\n\tInstalled packages: {len(packages)}")
-    print(f"\tDisk space occupied: {total // 1024} KiB\n")
+    print(f"\tDisk space occupied: {size(total)}\n")
     return 0
 
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import time
 
 from . import install, plan, query
 from .database import Database, Installed
+from .remove import nothing_installed
 from .settings import Settings, warn
 
 
@@ -29,22 +31,29 @@ def select(installed: list[Installed], patterns: list[str], mode: str) -> list[I
 
 def info(settings: Settings, patterns: list[str], *, mode: str, flags: set[str]) -> int:
     """pkg info: a list, or everything about the packages named."""
-    everything = Database(settings.database_directory).packages()
-    found = select(everything, patterns, mode)
-    if "e" in flags:
-        return 0 if found else 1
-    if patterns and not found:
+    database = Database(settings.database_directory)
+    if patterns and not database.exists():
         if "q" not in flags:
-            for pattern in patterns:
-                warn(f"No package(s) matching {pattern}")
+            warn("No packages installed")
         return 1
-    for item in found:
-        for line in _info_lines(item, everything, flags, bool(patterns) and mode in ("exact", "exact-i")):
-            print(line)
-    return 0
+    everything = database.packages()
+    status = 0
+    # One plain name is worth the full story; several, or a pattern, are listed by name alone.
+    full = len(patterns) == 1 and mode.startswith("exact")
+    for pattern in patterns or [""]:
+        found = select(everything, [pattern] if patterns else [], mode)
+        if patterns and not found:
+            status = 1
+            if not flags & {"q", "e"}:
+                warn(f"No package(s) matching {pattern}")
+        for item in [] if "e" in flags else found:
+            for line in _info_lines(item, everything, flags, full, not patterns):
+                print(line)
+    return status
 
 
-def _info_lines(item: Installed, everything: list[Installed], flags: set[str], full: bool) -> list[str]:
+def _info_lines(item: Installed, everything: list[Installed], flags: set[str], full: bool,
+                listed: bool) -> list[str]:
     quiet = "q" in flags
     facts = _facts(item, everything)
     lists = {"l": sorted(item.files), "d": [f"{name}-{version}" for name, _origin, version in item.deps],
@@ -53,22 +62,24 @@ def _info_lines(item: Installed, everything: list[Installed], flags: set[str], f
         if letter in flags:
             return rows if quiet else [item.full_name + ":", *("\t" + row for row in rows)]
     if "s" in flags:
-        amount = plan.size(int(item.manifest.get("flatsize", 0)))
+        amount = plan.exact_size(int(item.manifest.get("flatsize", 0)))
         return [amount] if quiet else [f"{item.full_name:<30} {amount}"]
     if "o" in flags:
         return [item.origin] if quiet else [f"{item.full_name:<30} {item.origin}"]
     if quiet:
         return [item.full_name]
-    if not full and "f" not in flags:
-        return [f"{item.full_name:<30} {item.manifest.get('comment', '')}".rstrip()]
-    return _full_lines(item)
+    if full or "f" in flags:
+        return _full_lines(item)
+    if listed or "I" in flags:
+        return [f"{item.full_name:<30} {item.manifest.get('comment', '')}"]
+    return [item.full_name]
 
 
 def _full_lines(item: Installed) -> list[str]:
     manifest = item.manifest
     rows = [("Name", item.name), ("Version", item.version),
             ("Installed on", time.strftime("%a %b %e %H:%M:%S %Y %Z", time.localtime(item.time))),
-            ("Origin", item.origin), ("Architecture", manifest.get("abi", "")), ("Prefix", manifest.get("prefix", "")),
+            ("Origin", item.origin), ("Prefix", manifest.get("prefix", "")),
             ("Categories", " ".join(manifest.get("categories", []))),
             ("Licenses", " ".join(manifest.get("licenses", []))),
             ("Maintainer", manifest.get("maintainer", "")), ("WWW", manifest.get("www", "")),
@@ -79,10 +90,10 @@ def _full_lines(item: Installed) -> list[str]:
         lines += ["Options        :", *(f"\t{name:<15}: {value}" for name, value in sorted(options.items()))]
     annotations = dict(manifest.get("annotations") or {})
     if item.repository:
-        annotations["repository"] = item.repository
+        annotations.update(repo_type="binary", repository=item.repository)
     if annotations:
         lines += ["Annotations    :", *(f"\t{name:<15}: {value}" for name, value in sorted(annotations.items()))]
-    return [*lines, f"Flat size      : {plan.size(int(manifest.get('flatsize', 0)))}", "Description    :",
+    return [*lines, f"Flat size      : {plan.exact_size(int(manifest.get('flatsize', 0)))}", "Description    :",
             *manifest.get("desc", "").splitlines()]
 
 
@@ -146,22 +157,33 @@ def which(settings: Settings, paths: list[str], quiet: bool, origin: bool) -> in
 
 def check(settings: Settings, names: list[str], mode: str, sums: bool, dependencies: bool, quiet: bool) -> int:
     """pkg check: files against their recorded sums, dependencies against what is installed."""
-    everything = Database(settings.database_directory).packages()
-    chosen = select(everything, names, mode)
-    print("Checking all packages: " if not names else "Checking packages: ", end="", flush=True)
-    wrong = []
-    for item in chosen:
+    database = Database(settings.database_directory)
+    if nothing_installed(database):
+        return 0
+    everything = database.packages()
+    wrong = False
+    for title, wanted in [(f"Checking {name}", [name]) for name in names] or [("Checking all packages", [])]:
+        chosen = select(everything, wanted, mode)
+        if wanted and not chosen:
+            warn(f"No packages matching: {wanted[0]}")
+            return 1
         if not quiet:
-            print(".", end="", flush=True)
-        if sums:
-            wrong += _damaged(settings, item)
-        if dependencies:
-            present = {other.name for other in everything}
-            wrong += [f"{item.name} has a missing dependency: {name}" for name, _origin, _version in item.deps
-                      if name not in present]
-    print(" done", flush=True)
-    for line in wrong:
-        warn(line)
+            print(f"{title}: ", end="", flush=True)
+        missing = []
+        for item in chosen:
+            damaged = _damaged(settings, item) if sums else []
+            for line in damaged:
+                print(line, file=sys.stderr, flush=True)
+            if dependencies:
+                present = {other.name for other in everything}
+                missing += [f"{item.name} has a missing dependency: {name}" for name, _origin, _version in item.deps
+                            if name not in present]
+            wrong = wrong or bool(damaged)
+        if not quiet:
+            print("." * min(install.DOTS, len(chosen)) + " done", flush=True)
+        for line in missing:
+            print(line)
+        wrong = wrong or bool(missing)
     return 1 if wrong else 0
 
 

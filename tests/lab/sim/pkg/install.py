@@ -21,7 +21,8 @@ DOTS = 10
 def choose(settings: Settings, name: str | None) -> list[Repository]:
     """Return the repositories that a call is about; raises PkgError."""
     if not settings.repositories:
-        raise PkgError("No active remote repositories configured.")
+        print("No active remote repositories configured.", file=sys.stderr)
+        raise SystemExit(1)
     if name is None:
         return settings.repositories
     chosen = [repository for repository in settings.repositories if repository.name == name]
@@ -56,7 +57,7 @@ def install(settings: Settings, patterns: list[str], *, mode: str = "exact", yes
     """Install the newest of what each pattern means; without a pattern upgrade everything."""
     chosen = choose(settings, repository)
     if not no_update and settings.truth("REPO_AUTOUPDATE"):
-        update.update(settings, chosen, force=False)
+        update.update(settings, chosen, force=False, named=repository is not None, quiet=quiet)
     candidates = offers(settings, chosen)
     database = Database(settings.database_directory)
     installed = database.packages()
@@ -78,11 +79,11 @@ def install(settings: Settings, patterns: list[str], *, mode: str = "exact", yes
         warn(f"Missing dependency '{name}'")
     if missing:
         return 1
-    _promote(database, wanted, installed, steps, bool(patterns) and not automatic)
+    changed_flag = _promote(database, wanted, installed, steps, automatic) if patterns else False
     if not quiet:
         print("Checking integrity... done (0 conflicting)", flush=True)
     if not steps:
-        if not quiet:
+        if not quiet and not changed_flag:
             print("The most recent versions of packages are already installed" if patterns
                   else "Your packages are up to date.")
         return 0
@@ -90,20 +91,22 @@ def install(settings: Settings, patterns: list[str], *, mode: str = "exact", yes
         print(plan.summary(steps, len(installed), len(settings.repositories) > 1,
                            int(settings.get("WARN_SIZE_LIMIT") or 0)), flush=True)
     if dry:
-        return 1 if not patterns else 0
+        return 0 if yes or settings.truth("ASSUME_ALWAYS_YES") else 1
     if not agree(settings, yes):
         return 1
     return _perform(settings, database, steps, automatic, fetch_only)
 
 
 def _promote(database: Database, wanted: list[Candidate], installed: list[Installed], steps: list[Step],
-             requested: bool) -> None:
-    """A package asked for by name is no longer an automatic one."""
-    moving = {step.candidate.name for step in steps}
+             automatic: bool) -> bool:
+    """A package asked for by name is no longer an automatic one; return whether that changed anything."""
+    if steps:
+        return False
     names = {item.name for item in wanted}
-    for package in installed:
-        if requested and package.automatic and package.name in names and package.name not in moving:
-            database.set_flag(package.name, "automatic", False)
+    changed = [package for package in installed if package.name in names and package.automatic != automatic]
+    for package in changed:
+        database.set_flag(package.name, "automatic", automatic)
+    return bool(changed)
 
 
 def _perform(settings: Settings, database: Database, steps: list[Step], automatic: bool, fetch_only: bool) -> int:
@@ -123,25 +126,37 @@ def _perform(settings: Settings, database: Database, steps: list[Step], automati
 
 
 def _obtain(settings: Settings, candidate: Candidate, cache: str) -> str | None:
-    """Return the path of a package file whose sum is the catalogue's, or None after saying what is wrong."""
+    """Return the path of a package file, or None after saying what is wrong.
+
+    A file of a ``file://`` repository is used where it lies and, as pkg does it, not compared with the catalogue.
+    """
     repository = next(item for item in settings.repositories if item.name == candidate.repository)
     relative = str(candidate.record.get("repopath") or candidate.record["path"])
     if repository.url.startswith("file://"):
         path = os.path.join(repository.url[len("file://"):], relative)
-        if not os.path.exists(path):
-            warn(f"{repository.url}/{relative}: No such file or directory")
-            return None
-    else:
-        os.makedirs(cache, exist_ok=True)
-        path = os.path.join(cache, os.path.basename(relative))
+        if os.path.exists(path):
+            return path
+        warn(f"cached package {candidate.full_name}: {repository.url}/{relative} is missing from repo\n")
+        return None
+    os.makedirs(cache, exist_ok=True)
+    path = os.path.join(cache, os.path.basename(relative))
+    for last in (False, True):
         try:
             fetch(repository, relative, path)
         except FetchError as error:
             warn(str(error))
             return None
         print(f"Fetching {candidate.full_name}: {'.' * DOTS} done", flush=True)
-    if os.stat(path).st_size != candidate.record.get("pkgsize") or archive.sha256_of(path) != candidate.record["sum"]:
+        if os.stat(path).st_size == candidate.record.get("pkgsize"):
+            break
+        os.unlink(path)
+        start = f"cached package {candidate.full_name}: missing or size mismatch, "
+        warn(start + ("cannot continue\nConsider running 'pkg update -f'" if last else "fetching from remote"))
+        if last:
+            return None
+    if archive.sha256_of(path) != candidate.record["sum"]:
         warn(f"{candidate.full_name} failed checksum from repository")
+        os.unlink(path)
         return None
     return path
 
@@ -191,26 +206,31 @@ def put(settings: Settings, package: archive.Package, mark: str, previous: Insta
 
 def add(settings: Settings, paths: list[str], automatic: bool) -> int:
     """pkg add: install package files given by path."""
+    failed = [path for path in paths if not _add_one(settings, path, automatic)]
+    if failed:
+        print(f"\nFailed to install the following {len(failed)} package(s): {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _add_one(settings: Settings, path: str, automatic: bool) -> bool:
     database = Database(settings.database_directory)
-    for path in paths:
-        try:
-            package = archive.read(path)
-        except (OSError, ValueError, tarfile.TarError):
-            warn(f"{path}: No such file or directory" if not os.path.exists(path) else f"{path}: not a package")
-            return 1
-        manifest = package.manifest
-        if any(item.name == manifest["name"] for item in database.packages()):
-            print(f"package {manifest['name']} is already installed, forced install")
-        missing = set(manifest.get("deps", {})) - {item.name for item in database.packages()}
-        for name in sorted(missing):
-            beside = os.path.join(os.path.dirname(path), f"{name}-{manifest['deps'][name]['version']}.pkg")
-            if not os.path.exists(beside):
-                warn(f"Missing dependency '{name}'")
-                return 1
-            if add(settings, [beside], True):
-                return 1
-        print(f"Installing {manifest['name']}-{manifest['version']}...", flush=True)
-        if not put(settings, package, "", None):
-            return 1
-        database.register(manifest, automatic, "", int(time.time()))
-    return 0
+    try:
+        package = archive.read(path)
+    except (OSError, ValueError, tarfile.TarError):
+        warn(f"{path}: No such file or directory" if not os.path.exists(path) else f"{path} is not a valid package")
+        return False
+    manifest = package.manifest
+    present = {item.name for item in database.packages()}
+    if manifest["name"] in present:
+        print(f"the most recent version of {manifest['name']}-{manifest['version']} is already installed")
+        return True
+    for name in sorted(set(manifest.get("deps", {})) - present):
+        beside = os.path.join(os.path.dirname(path), f"{name}-{manifest['deps'][name]['version']}.pkg")
+        if not os.path.exists(beside) or not _add_one(settings, beside, True):
+            warn(f"Missing dependency '{name}'")
+            return False
+    print(f"Installing {manifest['name']}-{manifest['version']}...", flush=True)
+    if not put(settings, package, "", None):
+        return False
+    database.register(manifest, automatic, "", int(time.time()))
+    return True

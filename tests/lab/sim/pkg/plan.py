@@ -118,6 +118,15 @@ def size(count: int) -> str:
     return f"{value:.0f} {UNITS[unit]}"
 
 
+def exact_size(count: int) -> str:
+    """Return a size as pkg info prints it: three significant digits, no space."""
+    value, unit = float(count), 0
+    while value >= 1000 and unit < len(UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    decimals = 2 if value < 10 and unit else 1 if value < 100 else 0
+    return f"{value:.{decimals}f}{UNITS[unit]}"
+
+
 def summary(steps: list[Step], checked: int, several: bool, limit: int) -> str:
     """Return the announcement of an installation.
 

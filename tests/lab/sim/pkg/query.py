@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from .plan import size
+from .plan import exact_size
 
 
 @dataclass
@@ -38,7 +38,7 @@ SINGLE: dict[str, Callable[[Facts], str]] = {
     "t": lambda facts: str(facts.time), "R": lambda facts: facts.repository, "M": lambda facts: "",
     "V": lambda facts: "0", "X": lambda facts: str(facts.manifest.get("sum", "")),
     "sb": lambda facts: str(facts.manifest.get("flatsize", 0)),
-    "sh": lambda facts: size(int(facts.manifest.get("flatsize", 0))).replace(" ", "").replace("B", "B"),
+    "sh": lambda facts: exact_size(int(facts.manifest.get("flatsize", 0))),
 }
 
 

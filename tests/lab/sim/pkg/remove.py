@@ -10,10 +10,20 @@ from .install import DOTS, agree
 from .settings import Settings, warn
 
 
+def nothing_installed(database: Database) -> bool:
+    """Return whether there is no database at all, which is said."""
+    if database.exists():
+        return False
+    warn("No packages installed.  Nothing to do!")
+    return True
+
+
 def delete(settings: Settings, patterns: list[str], *, mode: str = "exact", yes: bool = False, force: bool = False,
            everything: bool = False, dry: bool = False, quiet: bool = False) -> int:
     """Remove packages, and unless forced whatever needs them."""
     database = Database(settings.database_directory)
+    if nothing_installed(database):
+        return 0
     installed = database.packages()
     names: set[str] = {package.name for package in installed} if everything else set()
     missing = 0
@@ -21,7 +31,8 @@ def delete(settings: Settings, patterns: list[str], *, mode: str = "exact", yes:
         hits = {item.name for item in installed
                 if plan.matches(pattern, mode, item.name, item.version, item.origin, plan.flavor(item.manifest))}
         if not hits:
-            warn(f"No packages matched for pattern '{pattern}'")
+            if not quiet:
+                print(f"No packages matched for pattern '{pattern}'\n")
             missing += 1
         names |= hits
     if not names:
@@ -40,6 +51,8 @@ def delete(settings: Settings, patterns: list[str], *, mode: str = "exact", yes:
 def autoremove(settings: Settings, *, yes: bool, dry: bool, quiet: bool) -> int:
     """Remove automatic packages that nothing needs any more."""
     database = Database(settings.database_directory)
+    if nothing_installed(database):
+        return 0
     left = database.packages()
     doomed: list[Installed] = []
     while True:

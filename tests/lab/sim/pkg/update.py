@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import tarfile
+from contextlib import redirect_stdout
 from typing import Any
 
 from . import catalogue
@@ -31,15 +32,24 @@ def packages(settings: Settings, repository: Repository) -> list[dict[str, Any]]
         return None
 
 
-def update(settings: Settings, chosen: list[Repository], force: bool) -> bool:
-    """Update the chosen repositories, say what happens, and return whether all succeeded."""
+def update(settings: Settings, chosen: list[Repository], force: bool, named: bool = False, quiet: bool = False) -> bool:
+    """Update the chosen repositories, say what happens, and return whether all succeeded.
+
+    :param named: whether the call named the repositories.
+    """
+    if quiet:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            return update(settings, chosen, force, named)
     good = True
     for repository in chosen:
         print(f"Updating {repository.name} repository catalogue...", flush=True)
         good = _update_one(settings, repository, force) and good
+    names = ", ".join(repository.name for repository in chosen)
     if not good:
         print("Error updating repositories!", flush=True)
-    elif len(chosen) == len(settings.repositories):
+    elif named:
+        print(f"{names} {'is' if len(chosen) == 1 else 'are'} up to date.", flush=True)
+    else:
         print("All repositories are up to date.", flush=True)
     return good
 
