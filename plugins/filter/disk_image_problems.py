@@ -173,7 +173,7 @@ def _builder(settings: Settings, builder: Settings) -> Iterator[str]:
     tools = builder.get("tools") or {}
     lacking = [name for name in TOOLS if name in tools and not tools[name]]
     if lacking:
-        yield f"builder {host}: lacks {', '.join(lacking)}; run provision.yml"
+        yield f"builder {host}: lacks {', '.join(lacking)}; install what is not there"
     pool = str(settings["workspace"]).split("/")[0]
     pools = builder.get("pools") or {}
     try:
