@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 
 from . import datasets as ds
 from . import kernel, mounts, pools, tree
 from .datasets import Dataset
-from .errors import Fail
+from .errors import Fail, strerror
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _reason(error: OSError) -> str:
         return "failed to create mountpoint: Not a directory"
     if error.errno == errno.EROFS:
         return "failed to create mountpoint: Read-only file system"
-    return os.strerror(error.errno or 0)
+    return strerror(error.errno)
 
 
 def unmount(dataset: Dataset, force: bool = False) -> None:
@@ -223,7 +224,7 @@ def snapshot(dataset: Dataset, name: str, values: dict[str, str], txg: int, guid
 
 
 def _space(error: OSError) -> str:
-    return "out of space" if error.errno == errno.ENOSPC else os.strerror(error.errno or 0)
+    return "out of space" if error.errno == errno.ENOSPC else strerror(error.errno)
 
 
 def _copy(dataset: Dataset, source: str, target: str) -> None:
@@ -248,13 +249,35 @@ def restore(dataset: Dataset, name: str) -> None:
         tree.remove(dataset.directory)
         tree.copy_file(source, dataset.directory, os.lstat(source))
     else:
-        # The directory itself stays: it may be mounted.
-        with os.scandir(dataset.directory) as entries:
-            for entry in entries:
-                tree.remove(entry.path)
-        tree.copy(source, dataset.directory)
+        _bring_to(source, dataset.directory)
     ds.forget_size(dataset)
     pools.fit(dataset.s, dataset.pname)
+
+
+def _bring_to(source: str, target: str) -> None:
+    """Make *target*, which may be mounted, what *source* is; a directory that something is mounted on stays."""
+    changes = tree.compare(target, source)
+    for change in changes:
+        if change.kind == "-":
+            try:
+                tree.remove(f"{target}/{change.path}")
+            except OSError as error:
+                if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+                    raise
+    directories = [("", os.lstat(source))]
+    for change in changes:
+        if change.new is None:
+            continue
+        place = f"{target}/{change.path}"
+        if stat.S_ISDIR(change.new.st_mode):
+            if not os.path.isdir(place):
+                os.mkdir(place, 0o700)
+            directories.append((change.path, change.new))
+            continue
+        tree.remove(place)
+        tree.copy_one(f"{source}/{change.path}", place, change.new)
+    for path, info in reversed(directories):
+        tree.own(f"{target}/{path}", info)
 
 
 def modified_since(dataset: Dataset, name: str) -> bool:
@@ -270,7 +293,7 @@ def clone(dataset: Dataset, snap: str, pname: str, rel: str, values: dict[str, s
     pool = dataset.pool
     record = ds.new_record(pool, dataset.data["type"])
     origin = dataset.data["snaps"][snap]
-    record["origin"] = origin["guid"]
+    record["origin"] = origin["id"]
     record["granted"] = origin["held"]
     if dataset.volume:
         record["volsize"] = origin["volsize"]
@@ -316,7 +339,7 @@ def promote(dataset: Dataset) -> None:
         raise Fail(
             f"cannot promote '{dataset.name}': conflicting snapshot '{clashes[0]}' from parent '{parent.name}'"
         )
-    dataset.data["origin"], parent.data["origin"] = parent.data["origin"], parent.data["snaps"][snap]["guid"]
+    dataset.data["origin"], parent.data["origin"] = parent.data["origin"], parent.data["snaps"][snap]["id"]
     granted = dataset.data.pop("granted", 0)
     if granted:
         parent.data["granted"] = granted

@@ -3,7 +3,7 @@
 """Datasets: names, handles, property values and the space they take.
 
 State, in ``pools.<name>.datasets.<path below the pool>``: {id, type, guid, created, txg, objset, props: {name: [value,
-source]}, origin: guid of a snapshot or null, snaps: {name: {id, guid, created, txg, props, holds, refer, held}},
+source]}, origin: id of a snapshot or null, snaps: {name: {id, guid, created, txg, props, holds, refer, held}},
 bookmarks: {name: {guid, txg, created}}, volsize}. ``source`` is local or received.
 """
 
@@ -189,15 +189,22 @@ def by_snapshot_guid(s: State, pname: str, guid: str) -> tuple[Dataset, str] | N
 
 def clones(dataset: Dataset, snap: str) -> list[Dataset]:
     """File systems and volumes cloned from a snapshot."""
-    guid = dataset.data["snaps"][snap]["guid"]
-    rels = [rel for rel, data in dataset.pool["datasets"].items() if data["origin"] == guid]
+    # By id: a received snapshot has the GUID of the one it was sent from.
+    mark = dataset.data["snaps"][snap]["id"]
+    rels = [rel for rel, data in dataset.pool["datasets"].items() if data["origin"] == mark]
     return [Dataset(dataset.s, dataset.pname, rel) for rel in sorted(rels, key=lambda rel: iteration_key(rel))]
 
 
 def origin(dataset: Dataset) -> tuple[Dataset, str] | None:
     """What a clone was made from."""
-    guid = dataset.data["origin"]
-    return by_snapshot_guid(dataset.s, dataset.pname, guid) if guid else None
+    mark = dataset.data["origin"]
+    if mark is None:
+        return None
+    for rel, data in dataset.pool["datasets"].items():
+        for snap, record in data["snaps"].items():
+            if record["id"] == mark:
+                return Dataset(dataset.s, dataset.pname, rel), snap
+    return None
 
 
 # --- settable properties -------------------------------------------------------------------------------------------
@@ -290,8 +297,7 @@ def measured(dataset: Dataset) -> tuple[int, int]:
     if cached and 0 <= now - cached[2] < 20 * cached[3]:
         return cached[0], cached[1]
     if dataset.volume:
-        info = os.stat(dataset.directory)
-        charged = held = info.st_blocks * 512
+        charged = held = os.stat(dataset.directory).st_blocks * 512 if os.path.exists(dataset.directory) else 0
     else:
         charged, held = tree.usage(dataset.directory)
     cost = time.monotonic() - now

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -18,6 +19,14 @@ class Fail(Exception):
         super().__init__(text)
         self.text = text
         self.rc = rc
+
+
+_FREEBSD = {16: "Device busy", 40: "Too many levels of symbolic links", 95: "Operation not supported"}
+
+
+def strerror(number: int | None) -> str:
+    """strerror(3) of FreeBSD for a Linux error number."""
+    return _FREEBSD.get(number or 0) or os.strerror(number or 0)
 
 
 def warn(text: str) -> None:
@@ -38,4 +47,4 @@ def guarded(body: Callable[[list[str]], int], argv: list[str]) -> int:
         return 141
 
 
-__all__ = ["Fail", "guarded", "warn"]
+__all__ = ["Fail", "guarded", "strerror", "warn"]

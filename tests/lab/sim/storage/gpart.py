@@ -8,7 +8,7 @@ import os
 import sys
 
 from . import geom, gpt
-from .errors import Fail
+from .errors import Fail, strerror
 from .options import OptionError, getopt
 from .units import expand, humanize
 
@@ -442,7 +442,7 @@ def _boot_file(path: str, limit: int) -> bytes:
         with open(path, "rb") as handle:
             data = handle.read()
     except OSError as error:
-        raise Fail(f"gpart: {path}: {os.strerror(error.errno or 0)}") from None
+        raise Fail(f"gpart: {path}: {strerror(error.errno)}") from None
     if not data:
         raise Fail(f"gpart: {path}: empty file")
     if limit and len(data) > limit:

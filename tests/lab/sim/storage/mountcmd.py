@@ -8,7 +8,7 @@ import os
 
 from . import actions, geom, kernel, mounts, units
 from . import datasets as ds
-from .errors import Fail, warn
+from .errors import Fail, strerror, warn
 from .options import OptionError, getopt
 from .window import Window
 
@@ -34,9 +34,9 @@ def sysdir(path: str) -> str:
     """checkpath(3): the real path of a mount point that must be a directory."""
     real = os.path.realpath(path)
     if not os.path.exists(real):
-        raise OSError(2, os.strerror(2))
+        raise OSError(2, strerror(2))
     if not os.path.isdir(real):
-        raise OSError(20, os.strerror(20))
+        raise OSError(20, strerror(20))
     return real
 
 
@@ -106,7 +106,7 @@ def mount_one(s: State, kind: str, source: str, node: str, options: list[str]) -
     try:
         target = sysdir(node)
     except OSError as error:
-        raise Fail(f"mount: {node}: {os.strerror(error.errno or 0)}") from None
+        raise Fail(f"mount: {node}: {strerror(error.errno)}") from None
     if kind in _PLAIN:
         return _plain(s, kind, source, target, options, flags)
     if kind == "ufs":
@@ -144,7 +144,7 @@ def nullfs(s: State, source: str, node: str, flags: list[str]) -> int:
         try:
             places.append(sysdir(path) if path == node else _any(path))
         except OSError as error:
-            raise Fail(f"mount_nullfs: {path}: {os.strerror(error.errno or 0)}", 64) from None
+            raise Fail(f"mount_nullfs: {path}: {strerror(error.errno)}", 64) from None
     target, real = places
     if real == target or real.startswith(target.rstrip("/") + "/") and target == "/":
         raise Fail(f"mount_nullfs: {target}: Resource deadlock avoided")
@@ -158,7 +158,7 @@ def nullfs(s: State, source: str, node: str, flags: list[str]) -> int:
 def _any(path: str) -> str:
     real = os.path.realpath(path)
     if not os.path.exists(real):
-        raise OSError(2, os.strerror(2))
+        raise OSError(2, strerror(2))
     return real
 
 
@@ -167,7 +167,7 @@ def zfs(s: State, source: str, node: str, flags: list[str]) -> int:
     try:
         target = sysdir(node)
     except OSError as error:
-        raise Fail(f"mount: {node}: {os.strerror(error.errno or 0)}") from None
+        raise Fail(f"mount: {node}: {strerror(error.errno)}") from None
     base, at, snap = source.partition("@")
     dataset = ds.lookup(s, base)
     if dataset is None or dataset.volume or (at and snap not in dataset.data["snaps"]):
@@ -190,10 +190,10 @@ def msdosfs(s: State, source: str, node: str, flags: list[str]) -> int:
     try:
         target = sysdir(node)
     except OSError as error:
-        raise Fail(f"mount_msdosfs: {node}: {os.strerror(error.errno or 0)}", 64) from None
+        raise Fail(f"mount_msdosfs: {node}: {strerror(error.errno)}", 64) from None
     provider = geom.lookup(s, source)
     if provider is None:
-        raise Fail(f"mount_msdosfs: {source}: {os.strerror(2) if not os.path.exists(source) else 'Block device required'}")
+        raise Fail(f"mount_msdosfs: {source}: {strerror(2) if not os.path.exists(source) else 'Block device required'}")
     if any(geom.strip(user) == geom.strip(source) for user in geom.users(s)):
         raise Fail(f"mount_msdosfs: {source}: Device busy")
     volume = fat.read(provider.window)
@@ -256,7 +256,7 @@ def umount_one(s: State, name: str, force: bool, verbose: bool = False) -> None:
             if os.path.isdir(real):
                 raise Fail(f"umount: {name}: not a file system root directory")
             raise Fail(f"umount: {name}: unknown file system")
-        raise Fail(f"umount: {name}: statfs: {os.strerror(2)}\numount: {name}: unknown file system")
+        raise Fail(f"umount: {name}: statfs: {strerror(2)}\numount: {name}: unknown file system")
     detach(s, entry, force)
     if verbose:
         print(f"{entry['source']}: unmount from {entry['target']}")

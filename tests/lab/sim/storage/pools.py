@@ -218,12 +218,12 @@ def _save(pool: Record, writer: archive.Writer) -> None:
     writer.end()
 
 
-def _origin_member(pool: Record, guid: str | None) -> tuple[str, str] | None:
-    if guid is None:
+def _origin_member(pool: Record, mark: str | None) -> tuple[str, str] | None:
+    if mark is None:
         return None
     for data in pool["datasets"].values():
         for snap in data["snaps"].values():
-            if snap["guid"] == guid and data["origin"] is None:
+            if snap["id"] == mark and data["origin"] is None:
                 return f"snap/{snap['id']}", f"{pool['dir']}/snap/{snap['id']}"
     return None
 

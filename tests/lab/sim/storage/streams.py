@@ -102,8 +102,19 @@ class Part:
             writer.add_tree(".", self.source)
         else:
             writer.member(".", self.source, os.lstat(self.source))
+            there = {""}
             for change in self.compare():
-                if change.new is not None and change.path:
+                if change.new is None or not change.path:
+                    continue
+                # A file's directories come along, or they would be made up where it is unpacked.
+                parts = change.path.split("/")
+                for above in ("/".join(parts[:count]) for count in range(1, len(parts))):
+                    if above not in there:
+                        there.add(above)
+                        path = f"{self.source}/{above}"
+                        writer.member(f"./{above}", path, os.lstat(path))
+                if change.path not in there:
+                    there.add(change.path)
                     writer.member(f"./{change.path}", f"{self.source}/{change.path}", change.new)
         writer.end()
         put(out, {"type": "end"})

@@ -105,14 +105,19 @@ def _copy_dir(source: str, target: str, skip: frozenset[str], links: dict[tuple[
                     os.link(links[key], place, follow_symlinks=False)
                     continue
                 links[key] = place
-            if stat.S_ISREG(mode):
-                copy_file(path, place, info)
-            elif stat.S_ISLNK(mode):
-                os.symlink(os.readlink(path), place)
-                own(place, info)
-            elif stat.S_ISFIFO(mode):
-                os.mkfifo(place)
-                own(place, info)
+            copy_one(path, place, info)
+
+
+def copy_one(path: str, place: str, info: os.stat_result) -> None:
+    """Copy anything but a directory; sockets and devices are left out."""
+    if stat.S_ISREG(info.st_mode):
+        copy_file(path, place, info)
+    elif stat.S_ISLNK(info.st_mode):
+        os.symlink(os.readlink(path), place)
+        own(place, info)
+    elif stat.S_ISFIFO(info.st_mode):
+        os.mkfifo(place)
+        own(place, info)
 
 
 def charge(info: os.stat_result) -> int:
@@ -128,18 +133,27 @@ def usage(path: str, skip: frozenset[str] = frozenset()) -> tuple[int, int]:
     seen = set()
     stack = [path]
     while stack:
-        with os.scandir(stack.pop()) as entries:
-            for entry in entries:
+        # Somebody may be removing files at the same time: what has gone counts nothing.
+        try:
+            with os.scandir(stack.pop()) as scan:
+                entries = list(scan)
+        except FileNotFoundError:
+            continue
+        for entry in entries:
+            try:
                 info = entry.stat(follow_symlinks=False)
-                if info.st_nlink > 1 and not stat.S_ISDIR(info.st_mode):
-                    key = (info.st_dev, info.st_ino)
-                    if key in seen:
-                        continue
-                    seen.add(key)
-                elif stat.S_ISDIR(info.st_mode) and entry.path not in skip:
+            except FileNotFoundError:
+                continue
+            if stat.S_ISDIR(info.st_mode):
+                if entry.path not in skip:
                     stack.append(entry.path)
-                charged += charge(info)
-                held += info.st_blocks * 512
+            elif info.st_nlink > 1:
+                key = (info.st_dev, info.st_ino)
+                if key in seen:
+                    continue
+                seen.add(key)
+            charged += charge(info)
+            held += info.st_blocks * 512
     return charged, held
 
 
@@ -249,6 +263,7 @@ __all__ = [
     "copy",
     "copy_data",
     "copy_file",
+    "copy_one",
     "own",
     "remove",
     "same_attributes",

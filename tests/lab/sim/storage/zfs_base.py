@@ -163,9 +163,7 @@ def usage(verb: str, problem: str = "") -> Fail:
 def _properties() -> str:
     out = f"\nThe following properties are supported:\n\n\t{'PROPERTY':<14} EDIT  INHERIT   VALUES\n\n"
     rows = [prop for prop in props.TABLE if prop.name != "name"]
-    hidden = {"aclmode", "aclinherit"}
-    rows = [prop for prop in rows if prop.name not in hidden or prop.name == "aclmode" or prop.name == "aclinherit"]
-    for prop in sorted(rows, key=lambda prop: (prop.mode == "ro", prop.name), reverse=False):
+    for prop in sorted(rows, key=lambda prop: (prop.mode != "ro", prop.name)):
         out += _row(prop.name, prop.mode == "set", prop.inherit, prop.values)
     for name, edit, inherit, values in props.USAGE_ONLY:
         out += _row(name, edit, inherit, values)

@@ -9,7 +9,7 @@ import os
 from . import actions, kernel, mounts, pools, props
 from . import datasets as ds
 from .datasets import Dataset
-from .errors import Fail, warn
+from .errors import Fail, strerror, warn
 from .units import zfs_number
 from .zfs_base import options, usage
 from .zpool_base import log_zfs
@@ -543,7 +543,7 @@ def mount(s: State, argv: list[str]) -> int:
         natural = actions.mount_flags(dataset)
         actions.mount_at(dataset, point, [*(word for word in extra if word not in natural), *natural])
     except OSError as failed:
-        raise Fail(f"{error}: {os.strerror(failed.errno or 0)}") from None
+        raise Fail(f"{error}: {strerror(failed.errno)}") from None
     return 0
 
 

@@ -9,7 +9,7 @@ import os
 from . import actions, geom, label, poolprops, pools, props
 from . import zpool_base as base
 from .datasets import Dataset
-from .errors import Fail, warn
+from .errors import Fail, strerror, warn
 from .window import Window
 
 TYPE_CHECKING = False
@@ -212,7 +212,7 @@ def _check_mountpoint(request: Request, name: str) -> None:
         return
     except OSError as error:
         raise Fail(
-            f"mountpoint '{path}' : {os.strerror(error.errno or 0)}\n"
+            f"mountpoint '{path}' : {strerror(error.errno)}\n"
             "use '-m' option to provide a different default"
         ) from None
     if content:
