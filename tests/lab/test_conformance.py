@@ -63,6 +63,15 @@ def test_no_exclusion_is_stale() -> None:
         assert "left out needlessly" not in text, text
 
 
+def test_readme_lists_every_rule_and_exclusion() -> None:
+    readme = (ROOT / "tests" / "lab" / "README.md").read_text()
+    rules = subprocess.run([REPLAY, "--rules"], capture_output=True, text=True, check=True).stdout
+    assert rules in readme, "copy the output of tests/lab/replay --rules into README.md"
+    for rows in json.loads(EXCLUSIONS.read_text()).values():
+        for command, reason in rows.items():
+            assert command in readme and reason in readme, command
+
+
 def test_what_is_no_recording_is_refused_in_one_line() -> None:
     done = subprocess.run([REPLAY, str(RECORDINGS / "bulk_progress.json")], capture_output=True, text=True, check=False)
     assert done.returncode == 2

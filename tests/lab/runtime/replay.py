@@ -20,7 +20,7 @@ from typing import Any
 from .errors import LabError
 from .lab import Lab
 from .paths import TESTS_LAB
-from .volatile import normalise
+from .volatile import normalise, rules_table
 
 ROW_TIMEOUT = 180
 EXCLUSIONS = TESTS_LAB / "exclusions.json"
@@ -163,9 +163,15 @@ def print_report(report: Report) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point: 0 all rows conform or are excluded, 1 some differ, 2 nothing could be replayed."""
     parser = argparse.ArgumentParser(prog="replay", description="Replay recorded FreeBSD commands in a clean lab.")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a recording: [{cmd, rc, stdout, stderr}]")
+    parser.add_argument("--rules", action="store_true", help="print the table of what may differ, and do nothing else")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="a recording: [{cmd, rc, stdout, stderr}]")
     parser.add_argument("--keep", action="store_true", help="keep each lab for a look inside")
     options = parser.parse_args(argv)
+    if options.rules:
+        print(rules_table())
+        return 0
+    if not options.files:
+        parser.error("no FILE given")
     reports = []
     for file in options.files:
         try:

@@ -230,6 +230,7 @@ RULES = (
         "widths",
         when=r"\bdf\b",
     ),
+    _rule("mktemp", r"(\.)[A-Za-z0-9_]{6,10}$", r"\1<random>", "names of temporary files", when=r"\bmktemp\b"),
     _rule("boottime", r"\{ sec = \d+, usec = \d+ \}", "{ sec = <n>, usec = <n> }", "boot time", when="sysctl"),
 )
 
@@ -266,6 +267,18 @@ _LIST_COLUMNS = {
     "zpool": "name size alloc free ckpoint expandsz frag cap dedup health altroot",
 }
 _HOST_POOLS = ("tank", "zroot")
+
+
+def rules_table() -> str:
+    """The rules as README.md shows them."""
+    lines = ["| rule | where | why |", "|---|---|---|"]
+    for rule in RULES:
+        where = f"rows with `{rule.when.pattern}`" if rule.when.pattern else "every row"
+        side = "" if rule.side == "both" else f", {rule.side} side only"
+        lines.append(f"| {rule.name} | {(where + side).replace('|', chr(92) + '|')} | {rule.why} |")
+    lines.append("| list columns | `zfs list`, `zpool list` | space, GUIDs and times, found by the columns' names |")
+    lines.append("| find order | rows that are one `find` | directories of ZFS have no order |")
+    return "\n".join(lines)
 
 
 def normalise(text: str, command: str, side: str) -> str:
@@ -314,4 +327,4 @@ def _normalise_list_line(line: str, columns: list[str]) -> str:
     return ("\t" if tabbed else " ").join(shapes) + "\n"
 
 
-__all__ = ["RULES", "Rule", "normalise"]
+__all__ = ["RULES", "Rule", "normalise", "rules_table"]

@@ -16,7 +16,10 @@ def main(argv: list[str]) -> int:
         if rest:
             raise Usage
     except Usage as error:
-        return complain(error, "usage: freebsd-version [-kru] [-j jail]\n", 1)
+        # A shell script: its getopts speaks otherwise than getopt(3).
+        letter = error.complaint.rpartition(" ")[2]
+        complaint = f"Illegal option -{letter}" if letter else ""
+        return complain(Usage(complaint), "usage: freebsd-version [-kru] [-j jail]\n", 1)
     # Kernel, running kernel, userland: always in this order, whatever the order asked for.
     wanted = [letter for letter in "kru" if (letter, "") in options] or ["u"]
     print("\n".join(host.RELEASE for _ in wanted))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from ..base.options import Usage, complain, getopt
@@ -55,6 +56,12 @@ TOOLS = {
     "tar": ("/usr/bin/tar", "", "", 1),
     "bsdtar": ("/usr/bin/bsdtar", "", "", 1),
     "find": ("/usr/bin/find", "", "", 1),
+    "install": (
+        "/usr/bin/install",
+        "B:bCcD:df:g:h:l:M:m:N:o:pSsT:Uv",
+        "install [-bCcpSsUv] [-g group] [-m mode] [-o owner] file1 file2",
+        64,
+    ),
     "mktemp": ("/usr/bin/mktemp", "dp:qt:u", "mktemp [-d] [-p tmpdir] [-q] [-t prefix] [-u] template ...", 1),
     "sed": ("/usr/bin/sed", "Eae:f:i:I:lnrsu", "sed script [-EalnruI] [-i extension] [file ...]", 1),
     "wc": ("/usr/bin/wc", "Lclmw", "wc [-Lclmw] [file ...]", 1),
@@ -96,6 +103,7 @@ PATHS = (
     "/usr/bin/tar",
     "/usr/bin/bsdtar",
     "/usr/bin/find",
+    "/usr/bin/install",
     "/usr/bin/mktemp",
     "/usr/bin/sed",
     "/usr/bin/wc",
@@ -129,6 +137,13 @@ _GNU_FIND = {
     "-used",
     "-context",
 }
+# Tools whose complaints name the file as GNU does: ``cannot stat 'x': …`` where FreeBSD says ``x: …``.
+_TALKERS = {
+    *("cp", "mv", "mkdir", "rmdir", "ln", "chmod", "chown", "chgrp", "touch", "head", "tail", "tee", "cut", "uniq"),
+    *("comm", "install"),
+}
+_GNU_COMPLAINT = re.compile(r"^(\w+): (?:cannot|failed to) [\w ]+? '([^']*)'(?: for \w+)?: (.*)$", re.MULTILINE)
+_GNU_RENAME = re.compile(r"^mv: cannot (?:stat|move) '([^']*)'(?: to '[^']*')?: (.*)$", re.MULTILINE)
 _HOST_NAMES = {"tar": "bsdtar"}
 
 
@@ -171,9 +186,33 @@ def execute(name: str, arguments: list[str]) -> int:
     for place in ("/.host/usr/bin", "/.host/bin", "/.host/usr/sbin", "/.host/usr/local/bin"):
         path = f"{place}/{host}"
         if os.path.exists(path):
+            if name in _TALKERS:
+                return _translate(path, [name, *arguments], environment)
             os.execve(path, [name, *arguments], environment)
     sys.stderr.write(f"{name}: not found on the lab's host\n")
     return 127
+
+
+def _translate(path: str, argv: list[str], environment: dict[str, str]) -> int:
+    """Run it and say its complaints in FreeBSD's words."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(write, 2)
+        os.execve(path, argv, environment)
+    os.close(write)
+    with os.fdopen(read, encoding="utf-8", errors="surrogateescape") as stream:
+        for line in stream:
+            sys.stderr.write(_in_freebsd_words(line, argv))
+            sys.stderr.flush()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF
+
+
+def _in_freebsd_words(line: str, argv: list[str]) -> str:
+    line = line.replace("Device or resource busy", "Device busy")
+    line = re.sub(r"^(chown|chgrp): invalid (user|group): '([^']*)'", r"\1: \3: illegal \2 name", line)
+    moved = _GNU_RENAME.sub(lambda found: f"mv: rename {found[1]} to {argv[-1]}: {found[2]}", line)
+    return _GNU_COMPLAINT.sub(r"\1: \2: \3", moved)
 
 
 def _tar(argv: list[str]) -> int:
@@ -190,6 +229,21 @@ def _find(argv: list[str]) -> int:
             sys.stderr.write(f"find: {word}: unknown primary or operator\n")
             return 1
     return execute("find", argv[1:])
+
+
+def _install(argv: list[str]) -> int:
+    """What both know goes on; -U, -S, -l … have no meaning or no match here."""
+    options, rest = getopt(argv, TOOLS["install"][1])
+    arguments = []
+    for letter, value in options:
+        if letter in "gmo":
+            arguments += [f"-{letter}", value]
+        elif letter in "bCdpsv":
+            arguments.append(f"-{letter}")
+        elif letter in "fhlMNDT":
+            sys.stderr.write(f"install: the lab does not play -{letter}\n")
+            return 64
+    return execute("install", [*arguments, "--", *rest])
 
 
 def _mktemp(argv: list[str]) -> int:
@@ -254,4 +308,4 @@ def _columns(counts: list[int], letters: set[str]) -> str:
     return "".join(f" {count:7}" for count, which in zip(counts, shown, strict=True) if letters & set(which))
 
 
-_SPECIAL = {"tar": _tar, "bsdtar": _tar, "find": _find, "mktemp": _mktemp, "sed": _sed, "wc": _wc}
+_SPECIAL = {"install": _install, "tar": _tar, "bsdtar": _tar, "find": _find, "mktemp": _mktemp, "sed": _sed, "wc": _wc}

@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
             sys.stderr.write("kldunload: can't unload file: Device busy\n")
             code = 1
         elif name not in modules.loaded():
-            sys.stderr.write(f"kldunload: can't find file {given}\n")
+            sys.stderr.write(f"kldunload: can't find file {given}: No such file or directory\n")
             code = 1
         else:
             modules.save([loaded for loaded in modules.loaded() if loaded != name])

@@ -92,7 +92,7 @@ class Work:
 
     def user_add(self, name: str) -> int:
         if self.accounts.user(name):
-            raise Failed(f"user '{name}' already exists", 65)
+            raise Failed(f"login name `{name}' already exists", 65)
         uid = int(self.letters["u"]) if "u" in self.letters else self._free({user.uid for user in self.accounts.users})
         if "o" not in self.letters and any(user.uid == uid for user in self.accounts.users):
             raise Failed(f"uid `{uid}' has already been allocated", 65)

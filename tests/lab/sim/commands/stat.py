@@ -38,9 +38,7 @@ def main(argv: list[str]) -> int:
             state = os.fstat(0) if path == "(stdin)" else files.look(path, "L" in letters)
         except OSError as error:
             if "q" not in letters:
-                sys.stderr.write(
-                    f"stat: {path}: {'l' if 'L' not in letters else ''}stat: {os.strerror(error.errno or 0)}\n"
-                )
+                sys.stderr.write(f"stat: {path}: stat: {os.strerror(error.errno or 0)}\n")
             code = 1
             continue
         sys.stdout.write(render(form, path, state, clock) + ("" if "n" in letters else "\n"))
