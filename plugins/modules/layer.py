@@ -162,6 +162,11 @@ options:
     description: More that the layer depends on, for the key and its reasons.
     type: dict
     default: {}
+  record:
+    description:
+      - Path in the layer of a file that says what it was made from - O(facts), key and inputs as JSON.
+      - Digests stand for content.
+    type: str
   prune:
     description: Destroy the layers of this image that nothing needs any more, once this one is made.
     type: bool
@@ -242,6 +247,7 @@ packages:
   sample: [{name: vm-bhyve, version: 1.5.0, origin: sysutils/vm-bhyve}]
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -350,6 +356,7 @@ ARGUMENTS: Dict[str, Any] = {
     "lock_passwords": {"type": "list", "elements": "str", "default": []},
     "timezone": {"type": "str"},
     "facts": {"type": "dict", "default": {}},
+    "record": {"type": "str"},
     "prune": {"type": "bool", "default": False},
     "receipt": {"type": "path", "required": True},
 }
@@ -485,6 +492,8 @@ def want(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Wanted:
     if params["timezone"]:
         parts_of(params["timezone"])
         inputs["timezone"] = params["timezone"]
+    if params["record"]:
+        inputs["record"] = "/".join(parts_of(params["record"]))
     key = key_of(inputs)
     last = params["child"] or layer_name(params["name"], key)
     dataset = f"{params['dataset']}/{last}"
@@ -636,6 +645,9 @@ def fill(runner: Runner, root: str, params: Mapping[str, Any], wanted: Wanted) -
         runner.run(argv, failed=f"user '{user}': password cannot be locked")
     if params["timezone"]:
         set_timezone(root, params["timezone"])
+    if params["record"]:
+        said = dict(params["facts"], layer=params["name"], image=params["image"], key=wanted.key, inputs=wanted.inputs)
+        put(root, Entry(wanted.inputs["record"], content=json.dumps(said, indent=1, sort_keys=True) + "\n"))
     return facts
 
 

@@ -294,6 +294,15 @@ def test_a_changed_overlay_is_told_by_file(host: Host, system: dict[str, Any], t
     assert run(play, system, check_mode=True)["actions"][0]["reason"] == "overlay as a whole: d1 -> d2"
 
 
+def test_a_layer_records_what_it_was_made_from(host: Host, system: dict[str, Any]) -> None:
+    system.update(record="usr/local/etc/freehyve/receipt.json", facts={"version": "0.1.0"})
+    made = run(host.runner(), system)
+    record = Path(made["mountpoint"], system["record"]).read_text()
+    said = json.loads(record)
+    assert (said["version"], said["layer"], said["image"], said["key"]) == ("0.1.0", "system", "i", made["key"])
+    assert said["inputs"]["overlay"] == system["tree"]["files"] and "AAAA" not in record
+
+
 def test_the_receipt_holds_no_content(host: Host, system: dict[str, Any]) -> None:
     run(host.runner(), system)
     assert "AAAA" not in Path(system["receipt"]).read_text()
