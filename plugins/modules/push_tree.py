@@ -145,17 +145,23 @@ class Change:
 
 @dataclass(frozen=True)
 class Observed:
-    """The builder's tree: an entry for every wanted path and every path of the last push; None where nothing is."""
+    """The builder's tree: an entry for every wanted path and every path of the last push; None where nothing is.
+
+    ``entries`` has the names in each directory of the last push.
+    """
 
     nodes: Mapping[str, Optional[Node]]
     pushed: Sequence[str] = field(default_factory=tuple)
+    entries: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def observe(dest: str, manifest: Manifest) -> Observed:
     sidecar = read_json(os.path.join(dest, SIDECAR)) or {}
     pushed = [path for path in sidecar.get("files", {}) if isinstance(path, str)]
     nodes = {path: state_of(dest, path, manifest.get(path)) for path in {*manifest, *pushed}}
-    return Observed(nodes, tuple(sorted(pushed)))
+    directories = [path for path in pushed if (nodes[path] or {}).get("type") == "directory"]
+    entries = {path: os.listdir(os.path.join(dest, path)) for path in directories}
+    return Observed(nodes, tuple(sorted(pushed)), entries)
 
 
 def _why(want: Node, have: Optional[Node], uid: int, gid: int) -> Optional[Change]:
@@ -183,16 +189,23 @@ def plan(manifest: Manifest, observed: Observed, preserve: Sequence[str], uid: i
 
     :raises ToolError: a directory of the builder, with files that nobody pushed, stands where a file should.
     """
-    changes = []
-    for path in sorted(observed.pushed, reverse=True):
-        have = observed.nodes.get(path)
-        if path not in manifest and have is not None and not below(path, preserve):
-            changes.append(Change("remove", path, "no longer in the tree"))
+    changes = [Change("remove", path, "no longer in the tree") for path in removable(manifest, observed, preserve)]
     for path in sorted(manifest):
         change = _why(manifest[path], observed.nodes.get(path), uid, gid)
         if change:
             changes.append(Change(change.verb, path, change.reason))
     return changes
+
+
+def removable(manifest: Manifest, observed: Observed, preserve: Sequence[str]) -> List[str]:
+    """Paths of the last push that are no longer wanted, children first; a directory only when nothing stays in it."""
+    gone: List[str] = []
+    for path in sorted(observed.pushed, reverse=True):
+        if path in manifest or observed.nodes.get(path) is None or below(path, preserve):
+            continue
+        if all(posixpath.join(path, name) in gone for name in observed.entries.get(path, ())):
+            gone.append(path)
+    return gone
 
 
 class Writer:
@@ -257,9 +270,7 @@ class Writer:
 
     def _remove(self, full: str) -> None:
         if os.path.isdir(full) and not os.path.islink(full):
-            # What the builder keeps in there is not ours: the directory stays.
-            if not os.listdir(full):
-                os.rmdir(full)
+            os.rmdir(full)
         else:
             os.unlink(full)
 
@@ -317,9 +328,10 @@ def contents_of(params: Mapping[str, Any], manifest: Manifest) -> Optional[Dict[
     return None
 
 
-def kept(observed: Observed, manifest: Manifest, preserve: Sequence[str]) -> List[str]:
-    """Paths of earlier pushes that another task may still push, or that could not go."""
-    return [p for p in observed.pushed if p not in manifest and below(p, preserve) and observed.nodes.get(p)]
+def kept(observed: Observed, changes: Sequence[Change]) -> List[str]:
+    """Paths of earlier pushes that stay: wanted still, preserved, or a directory with something of the builder in it."""
+    removed = {change.path for change in changes if change.verb == "remove"}
+    return [path for path in observed.pushed if observed.nodes.get(path) and path not in removed]
 
 
 def run(module: AnsibleModule) -> Dict[str, Any]:
@@ -359,7 +371,7 @@ def run(module: AnsibleModule) -> Dict[str, Any]:
             raise ToolError(
                 f"tree '{dest}': cannot write '{exc.filename}': {exc.strerror} ({need} bytes to write, {free} free)"
             ) from exc
-    names = sorted({*manifest, *kept(observed, manifest, preserve)})
+    names = sorted({*manifest, *kept(observed, changes)})
     if sorted(observed.pushed) != names:
         os.makedirs(dest, exist_ok=True)
         write_json(os.path.join(dest, SIDECAR), {"files": {p: (manifest.get(p) or {}).get("sha256") for p in names}})

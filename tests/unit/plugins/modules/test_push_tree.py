@@ -90,9 +90,12 @@ def test_what_was_pushed_and_is_gone_is_removed(pair: Pair) -> None:
     (pair.src / "link").unlink()
     (pair.src / "sub/b.sh").unlink()
     (pair.src / "sub").rmdir()
-    assert pair.actions() == ["remove sub/b.sh", "remove sub", "remove link", "remove a.conf"]
+    assert pair.actions() == ["remove sub/b.sh", "remove link", "remove a.conf"]
     left = sorted(str(p.relative_to(pair.dest)) for p in pair.dest.rglob("*") if p.name != _push.SIDECAR)
     assert left == ["foreign", "sub", "sub/foreign"]
+    assert not pair.push()["changed"]
+    (pair.dest / "sub/foreign").unlink()
+    assert pair.actions() == ["remove sub"]
     assert not pair.push()["changed"]
 
 
@@ -104,6 +107,16 @@ def test_preserved_paths_of_an_earlier_push_stay(pair: Pair) -> None:
     assert (pair.dest / "a.conf").exists()
     assert not pair.push(preserve=["a.conf"])["changed"]
     assert pair.actions() == ["remove a.conf"]
+
+
+def test_a_directory_that_a_preserved_file_lies_in_stays(pair: Pair) -> None:
+    (pair.src / "sub/kept").write_text("x")
+    pair.push()
+    (pair.src / "sub/kept").unlink()
+    (pair.src / "sub/b.sh").unlink()
+    (pair.src / "sub").rmdir()
+    assert pair.actions(preserve=["sub/kept"]) == ["remove sub/b.sh"]
+    assert not pair.push(preserve=["sub/kept"])["changed"]
 
 
 def test_a_kind_that_changed_is_replaced(pair: Pair) -> None:
