@@ -20,6 +20,7 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_command im
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors import FetchError, Unreachable
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_openssh import failure, openssh_transport
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_paramiko import paramiko_transport
+from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_part import check_possible
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_run import Fetched, Item, Options, Run
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_session import Session
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_transport import Transport, local_transport
@@ -37,6 +38,7 @@ ARGUMENTS = {
             "src": {"type": "str", "required": True},
             "dest": {"type": "path", "required": True},
             "recurse": {"type": "bool", "default": False},
+            "exclude": {"type": "list", "elements": "str", "default": []},
             "checksum": {"type": "str"},
         },
     },
@@ -46,6 +48,7 @@ ARGUMENTS = {
     "compression": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
     "retries": {"type": "int", "default": 2},
     "pending_ok": {"type": "bool", "default": False},
+    "preflight": {"type": "bool", "default": False},
     "cache": {"type": "path", "default": "~/.cache/freehyve-builder/digests"},
     "remote_cache": {"type": "str", "default": "~/.cache/freehyve-builder/digests"},
 }
@@ -73,7 +76,13 @@ def items_of(arguments: dict[str, Any]) -> list[Item]:
     if rows is None:
         rows = [{"src": arguments["src"], "dest": arguments["dest"], "checksum": arguments["checksum"]}]
     return [
-        Item(row["src"], Path(os.path.abspath(row["dest"])), bool(row.get("recurse")), row.get("checksum"))
+        Item(
+            row["src"],
+            Path(os.path.abspath(os.path.expanduser(row["dest"]))),
+            bool(row.get("recurse")),
+            row.get("checksum"),
+            tuple(row.get("exclude") or ()),
+        )
         for row in rows
     ]
 
@@ -113,6 +122,10 @@ class ActionModule(ActionBase):
         )
         work = Run(self._connector(host, arguments, variables), options)
         try:
+            if arguments["preflight"]:
+                for item in items_of(arguments):
+                    check_possible(item.dest)
+                return {**result, "changed": False}
             fetched = work.fetch(items_of(arguments))
         except Unreachable as exc:
             raise AnsibleConnectionFailure(str(exc)) from None

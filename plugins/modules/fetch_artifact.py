@@ -51,6 +51,12 @@ options:
             itself, if it is a file, into O(files[].dest).
         type: bool
         default: false
+      exclude:
+        description:
+          - With O(files[].recurse), shell patterns of relative paths, of files or of whole directories, to pass over.
+        type: list
+        elements: str
+        default: []
       checksum:
         description: SHA-256 that O(files[].src) must have, in hexadecimal digits.
         type: str
@@ -89,6 +95,12 @@ options:
     default: 2
   pending_ok:
     description: In check mode, report a source that is not there yet as one that would be fetched.
+    type: bool
+    default: false
+  preflight:
+    description:
+      - Only check, without a connection, that the destinations can be written. Directories may be missing, as long
+        as they can be made.
     type: bool
     default: false
   cache:
@@ -267,6 +279,7 @@ def main() -> None:
                     "src": {"type": "str", "required": True},
                     "dest": {"type": "path", "required": True},
                     "recurse": {"type": "bool", "default": False},
+                    "exclude": {"type": "list", "elements": "str", "default": []},
                     "checksum": {"type": "str"},
                 },
             },
@@ -276,6 +289,7 @@ def main() -> None:
             "compression": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
             "retries": {"type": "int", "default": 2},
             "pending_ok": {"type": "bool", "default": False},
+            "preflight": {"type": "bool", "default": False},
             "cache": {"type": "path", "default": "~/.cache/freehyve-builder/digests"},
             "remote_cache": {"type": "str", "default": "~/.cache/freehyve-builder/digests"},
         },

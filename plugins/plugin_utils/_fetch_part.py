@@ -48,6 +48,20 @@ def check_destination(dest: Path) -> None:
         raise LocalProblem(f"destination '{dest}': no permission to write in '{dest.parent}'")
 
 
+def check_possible(dest: Path) -> None:
+    """:raises LocalProblem: not even the directories that are missing can be made."""
+    place = dest
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if place != dest and not place.is_dir():
+        raise LocalProblem(f"destination '{dest}': '{place}' is no directory; name another place")
+    where = place if place.is_dir() else place.parent
+    if not os.access(where, os.W_OK | os.X_OK):
+        raise LocalProblem(
+            f"destination '{dest}': no permission to write in '{where}'; change it or name another place"
+        )
+
+
 def fsync_directory(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY)
     try:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import posixpath
@@ -23,6 +24,7 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors imp
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_part import (
     Part,
     check_destination,
+    check_possible,
     local_errors,
 )
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_progress import Progress
@@ -43,6 +45,13 @@ class Item:
     dest: Path
     recurse: bool = False
     checksum: str | None = None
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, name: str) -> bool:
+        """Whether a file of the tree is wanted; a pattern that fits a directory fits all below."""
+        parts = name.split("/")
+        heads = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+        return not any(fnmatch.fnmatchcase(head, pattern) for head in heads for pattern in self.exclude)
 
 
 @dataclass
@@ -83,6 +92,15 @@ class Fetched:
         return {**told, "seconds": round(self.seconds, 3), **self.tally.as_result()}
 
 
+def check_name(name: str) -> None:
+    """A relative path of the far end must stay below the destination.
+
+    :raises FetchError: it does not.
+    """
+    if name.startswith("/") or ".." in name.split("/") or "\0" in name:
+        raise FetchError(f"source '{name}': refusing a path that leaves its directory; rename it")
+
+
 class Run:
     """:param connect: makes a started session; called again after a lost connection."""
 
@@ -96,7 +114,9 @@ class Run:
     def fetch(self, items: Sequence[Item]) -> list[Fetched]:
         """:raises FetchError: the first thing that cannot be done."""
         for item in items:
-            if not item.recurse:
+            if item.recurse or self.options.check:
+                check_possible(item.dest)
+            else:
                 check_destination(item.dest)
         losses = 0
         while True:
@@ -153,14 +173,20 @@ class Run:
                 if not any(result.src == item.src for result in self.results):
                     self.results.append(self._pending(item))
                 continue
-            for name in names:
+            for name in filter(item.takes, names):
                 src = posixpath.join(item.src, name) if name else item.src
                 dest = item.dest / (name or posixpath.basename(item.src))
+                check_name(name)
                 if not self.options.check:
                     with local_errors(dest):
                         dest.parent.mkdir(parents=True, exist_ok=True)
                     check_destination(dest)
                 found.append(Item(src, dest))
+        taken: dict[Path, str] = {}
+        for item in found:
+            other = taken.setdefault(item.dest, item.src)
+            if other != item.src:
+                raise FetchError(f"destination '{item.dest}': both '{other}' and '{item.src}' go there; leave one out")
         return found
 
     @staticmethod
