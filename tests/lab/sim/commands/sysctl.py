@@ -83,13 +83,10 @@ def _boottime() -> str:
 
 
 def _confxml() -> str:
-    from importlib import import_module
+    # Only this one needs the storage part, whose import would cost every other call.
+    from ..base import confxml
 
-    try:
-        text: str = import_module("sim.storage.confxml").render()
-    except ImportError:
-        return "<mesh>\n</mesh>"
-    return text
+    return confxml.render()
 
 
 COMPUTED: dict[str, Callable[[], str]] = {
