@@ -329,7 +329,7 @@ def contents_of(params: Mapping[str, Any], manifest: Manifest) -> Optional[Dict[
 
 
 def kept(observed: Observed, changes: Sequence[Change]) -> List[str]:
-    """Paths of earlier pushes that stay: wanted still, preserved, or a directory with something of the builder in it."""
+    """Paths of earlier pushes that stay: still wanted, preserved, or a directory that is not empty."""
     removed = {change.path for change in changes if change.verb == "remove"}
     return [path for path in observed.pushed if observed.nodes.get(path) and path not in removed]
 
