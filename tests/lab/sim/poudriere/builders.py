@@ -25,6 +25,8 @@ PHASES = (("check-sanity", 1.0), ("pkg-depends", 6.0), ("fetch-depends", 0.2), (
           ("package", 2.5))
 DEFAULT_SECONDS = 22.0
 BUILDER_START = 3.0
+#: Cleaning up after a port: until its dependants may start, then until the builder is idle again.
+RELEASE, AFTER_SUCCESS, AFTER_FAILURE = 1.0, 7.0, 1.0
 LONGEST_WAIT = 0.2
 
 
@@ -50,6 +52,8 @@ class Build:
     allow_make_jobs: bool
     condition: threading.Condition = field(default_factory=threading.Condition)
     building: set[str] = field(default_factory=set)
+    idle: set[str] = field(default_factory=set)
+    events: int = 0
     aborted: bool = False
     next_job: int = 0
     crash: BaseException | None = None
@@ -82,27 +86,44 @@ class Build:
                 return True
         return False
 
-    def take(self) -> str | None:
-        """Return the next package to build, None when all is done; blocks while there is only waiting to do."""
+    def take(self, identity: str) -> str | None:
+        """Return the next package for a builder, None when all is done; blocks while there is only waiting to do.
+
+        As in poudriere, work is dealt out when some builder has become idle, to the idle builder with the lowest
+        number first; that a package is ready does not by itself wake another builder.
+        """
         with self.condition:
+            self.idle.add(identity)
+            seen = -1
             while not self.aborted:
-                ready = self.ready()
-                if ready:
+                if not self.waiting():
+                    self.idle.discard(identity)
+                    return None
+                if seen != self.events and identity == min(self.idle) and (ready := self.ready()):
+                    self.idle.discard(identity)
                     self.building.add(ready[0])
                     self.next_job += 1
+                    self._event()
                     return ready[0]
-                if not self.waiting() and not self.building:
-                    return None
-                if not self.waiting():
-                    return None
+                seen = self.events
                 self.condition.wait(LONGEST_WAIT)
             raise Aborted
 
-    def finish(self, name: str) -> None:
+    def _event(self) -> None:
+        self.events += 1
+        self.condition.notify_all()
+
+    def release(self, name: str) -> None:
+        """Let whatever waits for a finished build go on."""
         with self.condition:
             self.building.discard(name)
             self.jobs = queue.without(self.jobs, [f"build:{name}"])
-            self.condition.notify_all()
+
+    def rest(self, identity: str) -> None:
+        """Note that a builder is idle again."""
+        with self.condition:
+            self.idle.add(identity)
+            self._event()
 
     def pause(self, seconds: float) -> None:
         """Wait recorded seconds in slices short enough to notice that the build is being stopped."""
@@ -139,15 +160,18 @@ class Builder:
         """Build until the queue is empty."""
         try:
             while True:
-                name = self.build.take()
+                name = self.build.take(self.identity)
                 if name is None:
                     return
                 self._start_once()
                 port = self.build.by_package()[name]
-                self._build(port)
+                good = self._build(port)
+                self.build.pause(RELEASE)
+                self.build.release(name)
+                self.build.pause(AFTER_SUCCESS if good else AFTER_FAILURE)
                 self.set("done:")
-                self.build.finish(name)
                 self.set("idle:")
+                self.build.rest(self.identity)
         except Aborted:
             return
         except BaseException as error:
@@ -176,7 +200,8 @@ class Builder:
     def _job(self, phase: str, port: Port) -> None:
         self.set(f"{phase}:{port.spec}:{port.pkgname}:{self.started}:{self.build.clock.monotonic()}")
 
-    def _build(self, port: Port) -> None:
+    def _build(self, port: Port) -> bool:
+        """Build one port; return whether that worked."""
         build, status = self.build, self.build.status
         self.started = build.clock.monotonic()
         begun = build.clock.epoch()
@@ -195,6 +220,7 @@ class Builder:
                 stream.flush()
                 self._failed(port, phase, log)
             stream.write(portlog.tail(port, ended, ended - begun, phase is not None))
+        return phase is None
 
     def _surroundings(self, port: Port) -> portlog.Surroundings:
         build = self.build

@@ -441,6 +441,7 @@ class BulkRun:
     def _work(self, builders: list[Builder]) -> None:
         """Let the builders work; in frozen time one does everything."""
         assert self.build is not None
+        self.build.idle = {builder.identity for builder in builders if self.clock.scale > 0}
         if self.clock.scale <= 0:
             builders[0].run()
         else:

@@ -12,6 +12,7 @@ from . import usage
 from .clock import DEFAULT_SCALE, Clock
 from .config import DEFAULT_ETC, Config, names_in
 from .context import Context
+from .filesystems import prepare_data
 from .getopts import Options
 from .output import EX_USAGE, Failure, Output, Usage
 
@@ -95,7 +96,9 @@ def _run(command: str, arguments: list[str], etc: str, given: dict[str, str], ve
         config = Config(etc, given, names_in(arguments))
         clock = Clock(DEFAULT_SCALE if config.scale is None else config.scale)
         out.clock = clock
-        return handler(Context(config, out, clock), arguments)
+        context = Context(config, out, clock)
+        prepare_data(context)
+        return handler(context, arguments)
     except Usage as wrong:
         if wrong.note:
             print(wrong.note)

@@ -64,3 +64,28 @@ def mark(context: Context, name: str, mount: str) -> None:
         context.run("zfs", "destroy", "-r", f"{dataset}@{name}", quiet=True)
         context.run("zfs", "snapshot", f"{dataset}@{name}")
     context.out.raw(" done\n")
+
+
+def prepare_data(context: Context) -> None:
+    """Create poudriere's own datasets, as its first command on a machine does; what fails is said and passed over."""
+    config = context.config
+    if os.path.isdir(config.data):
+        return
+    if config.no_zfs or config.values.get("POUDRIERE_DATA"):
+        os.makedirs(config.data, exist_ok=True)
+        return
+    root = config.dataset
+    known = subprocess.run(["zfs", "list", "-rt", "filesystem", "-H", "-o", "poudriere:type,mountpoint", root],
+                           env=environment(), capture_output=True, text=True, check=False).stdout
+    if any(line.startswith("data\t") for line in known.splitlines()):
+        return
+    if context.run("zfs", "get", "mountpoint", f"{root}/data", quiet=True) == 0:
+        context.run("zfs", "set", "poudriere:type=data", f"{root}/data")
+        return
+    context.run("zfs", "create", "-o", "atime=off", "-o", "compression=on", "-o",
+                f"mountpoint={config.values['BASEFS']}", root)
+    plain = ("jails", "ports", "-o poudriere:type=data data", "data/.m", "-o compression=off data/cache", "data/images",
+             "data/logs", "-o compression=off data/packages", "-o compression=off data/wrkdirs")
+    for words in plain:
+        *options, name = words.split()
+        context.run("zfs", "create", *options, f"{root}/{name}")

@@ -90,11 +90,21 @@ def populate(context: Context, request: Request) -> str:
     elif request.method != "null":
         _from_server(context, request)
     context.jails.set(request.name, "pkgbase", int(request.pkgbase))
+    _check_kernel(request)
     release = request.version or "13.2-RELEASE"
     if request.method == "null" and not os.path.isfile(os.path.join(request.mount, "etc/login.conf")):
         raise Failure(1, f"Directory {request.mount} must be populated from installworld already.", "create_jail:202")
     filesystems.mark(context, "clean", request.mount)
     return release
+
+
+def _check_kernel(request: Request) -> None:
+    """A kernel that is asked for must have its configuration among the jail's sources."""
+    target = request.arch.partition(".")[0]
+    wrong = [name for name in request.kernel.split()
+             if not os.access(os.path.join(request.mount, "usr/src/sys", target, "conf", name), os.R_OK)]
+    if wrong and request.method != "null":
+        raise Failure(1, "Unable to find specified KERNCONF: " + " ".join(wrong), "check_kernconf:11")
 
 
 def _from_archive(context: Context, request: Request) -> None:
