@@ -353,7 +353,7 @@ ARGUMENTS: Dict[str, Any] = {
         },
     },
     "directories": {"type": "list", "elements": "str", "default": []},
-    "lock_passwords": {"type": "list", "elements": "str", "default": []},
+    "lock_passwords": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "timezone": {"type": "str"},
     "facts": {"type": "dict", "default": {}},
     "record": {"type": "str"},
