@@ -17,8 +17,8 @@ LINKS = {
     "bin": "[ echo expr kill pwd sleep stty sync test",
     "sbin": "",
     "usr/bin": "awk bc bunzip2 bzcat bzip2 cmp column diff egrep expand false fgrep file fold getconf getopt grep "
-    "gunzip gzip hexdump join less logname mkfifo more nc nice nohup nproc od openssl patch printenv printf scp seq sftp "
-    "sort split ssh ssh-keygen time timeout true tsort tty unexpand whoami yes zcat",
+    "gunzip gzip hexdump join less logname mkfifo more nc nice nohup nproc od openssl patch printenv printf scp seq "
+    "sftp sort split ssh ssh-keygen time timeout true tsort tty unexpand whoami yes zcat",
     "usr/sbin": "chroot",
 }
 RENAMED = {
