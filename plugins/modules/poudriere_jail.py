@@ -268,16 +268,12 @@ def create_argv(etcdir: str, wanted: Wanted, method: str, cross: bool) -> List[s
 
 
 def dataset_argvs(conf: Mapping[str, str]) -> List[List[str]]:
-    """Commands that make poudriere's root and data datasets, as its common.sh (get_data_dir) does; none without ZFS."""
-    if conf.get("NO_ZFS") or not conf.get("ZPOOL") or not conf.get("BASEFS"):
+    """Commands that make poudriere's root dataset where it would not do so itself (common.sh, get_data_dir)."""
+    if conf.get("NO_ZFS") or not conf.get("ZPOOL") or not conf.get("BASEFS") or not conf.get("POUDRIERE_DATA"):
         return []
     root = conf["ZPOOL"] + conf.get("ZROOTFS", "/poudriere")
-    make = ["zfs", "create", "-p"]
-    mountpoint = f"mountpoint={conf['BASEFS']}"
-    return [
-        [*make, "-o", "atime=off", "-o", "compression=on", "-o", mountpoint, root],
-        [*make, "-o", "poudriere:type=data", root + "/data"],
-    ]
+    options = ["atime=off", "compression=on", f"mountpoint={conf['BASEFS']}"]
+    return [["zfs", "create", "-p", *(word for option in options for word in ("-o", option)), root]]
 
 
 def delete_argv(etcdir: str, name: str) -> List[str]:
@@ -332,10 +328,10 @@ class Maker:
         return jail
 
     def _datasets(self, name: str) -> None:
-        """Make poudriere's datasets where BASEFS says.
+        """Have poudriere's root dataset mounted where BASEFS says.
 
-        poudriere does so itself, but not with POUDRIERE_DATA set: then its ``zfs create -p`` of the jail lets the root
-        inherit a mount point, which may well hide the directory that the configuration lies in.
+        poudriere sees to that itself, but not with POUDRIERE_DATA set: then its ``zfs create -p`` of the jail lets the
+        root inherit a mount point, which may well hide the directory that the configuration lies in.
         """
         for argv in dataset_argvs(_poudriere.read_conf(self._etcdir)):
             if self._runner.run(["zfs", "list", "-H", "-o", "name", argv[-1]], ok=(0, 1)).rc:

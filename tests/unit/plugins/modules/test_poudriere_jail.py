@@ -188,13 +188,14 @@ def test_a_jail_in_use_is_left_alone(builder: Builder) -> None:
 @pytest.mark.parametrize(
     ("conf", "datasets"),
     [
-        ({"BASEFS": "/p"}, []),
-        ({"BASEFS": "/p", "ZPOOL": "tank", "NO_ZFS": "yes"}, []),
-        ({"BASEFS": "/p", "ZPOOL": "tank"}, ["tank/poudriere", "tank/poudriere/data"]),
-        ({"BASEFS": "/p", "ZPOOL": "tank", "ZROOTFS": "/a/b"}, ["tank/a/b", "tank/a/b/data"]),
+        ({"BASEFS": "/p", "ZPOOL": "tank"}, []),
+        ({"BASEFS": "/p", "POUDRIERE_DATA": "/d"}, []),
+        ({"BASEFS": "/p", "POUDRIERE_DATA": "/d", "ZPOOL": "tank", "NO_ZFS": "yes"}, []),
+        ({"BASEFS": "/p", "POUDRIERE_DATA": "/d", "ZPOOL": "tank"}, ["tank/poudriere"]),
+        ({"BASEFS": "/p", "POUDRIERE_DATA": "/d", "ZPOOL": "tank", "ZROOTFS": "/a/b"}, ["tank/a/b"]),
     ],
 )
-def test_poudrieres_datasets_are_mounted_where_basefs_says(conf: dict[str, str], datasets: list[str]) -> None:
+def test_poudrieres_root_is_mounted_where_basefs_says(conf: dict[str, str], datasets: list[str]) -> None:
     argvs = poudriere_jail.dataset_argvs(conf)
     assert [argv[-1] for argv in argvs] == datasets
     assert all("mountpoint=/p" in argv for argv in argvs[:1])
