@@ -23,6 +23,7 @@ from .paths import TESTS_LAB
 from .volatile import normalise, rules_table
 
 ROW_TIMEOUT = 180
+RECORDED_STDOUT, RECORDED_STDERR = 6000, 4000
 EXCLUSIONS = TESTS_LAB / "exclusions.json"
 
 
@@ -119,11 +120,27 @@ def run_row(lab: Lab, command: str) -> tuple[int, str, str]:
 def compare(row: Row, code: int, stdout: str, stderr: str) -> tuple[str, ...]:
     """Lines that say what differs, empty when nothing does."""
     found = [] if row.rc == code else [f"  rc: recorded {row.rc}, lab {code}"]
-    for name, recorded, lab in (("stdout", row.stdout, stdout), ("stderr", row.stderr, stderr)):
+    streams = (
+        ("stdout", *_as_recorded(row.stdout, stdout, RECORDED_STDOUT)),
+        ("stderr", *_as_recorded(row.stderr, stderr, -RECORDED_STDERR)),
+    )
+    for name, recorded, lab in streams:
         wanted, got = normalise(recorded, row.cmd, "recorded"), normalise(lab, row.cmd, "lab")
         if wanted != got:
             found += [f"  {name}: (- recorded, + lab)", *_short_diff(wanted, got)]
     return tuple(found)
+
+
+def _as_recorded(recorded: str, lab: str, limit: int) -> tuple[str, str]:
+    """Both texts as far as the recording goes: it kept the first 6000 characters of stdout, the last 4000 of stderr.
+
+    The line that the cut went through is left out: it need not be the same place in both.
+    """
+    if len(recorded) != abs(limit) or len(lab) <= len(recorded):
+        return recorded, lab
+    if limit > 0:
+        return recorded.rpartition("\n")[0], lab[: len(recorded)].rpartition("\n")[0]
+    return recorded.partition("\n")[2], lab[-len(recorded) :].partition("\n")[2]
 
 
 def _short_diff(wanted: str, got: str) -> list[str]:
