@@ -73,6 +73,8 @@ def _globals(settings: Settings, arguments: list[str]) -> tuple[str | None, list
             if not equals:
                 raise PkgError(f"Unknown configuration option {value}")
             settings.options[key] = text
+            if key == "REPOS_DIR":
+                settings.repository_directories = tuple(text.split(","))
         elif name in ("-v", "--version", "-N", "-l", "--list", "-h", "--help"):
             asked.append(name)
     if asked and (not rest or asked[0] in ("-v", "--version")):
@@ -188,8 +190,9 @@ def _update(settings: Settings, arguments: list[str]) -> int:
     found, _rest = _options(arguments, "fqr:", ["force", "quiet", "repository="])
     name = _value(found, "-r", "--repository")
     chosen = install.choose(settings, name)
-    good = update.update(settings, chosen, "f" in _flags(found), named=name is not None, quiet="q" in _flags(found))
-    return 0 if good else 1
+    code = update.update(settings, chosen, "f" in _flags(found), named=name is not None, quiet="q" in _flags(found),
+                         strict=True)
+    return 1 if code else 0
 
 
 def _delete(settings: Settings, arguments: list[str]) -> int:
@@ -234,14 +237,16 @@ def _rquery(settings: Settings, arguments: list[str]) -> int:
         sys.stderr.write("Usage: pkg rquery <query-format> <pkg-name>\n")
         return 1
     if "U" not in _flags(found):
-        _quietly_update(settings, _value(found, "-r", "--repository"))
+        code = _quietly_update(settings, _value(found, "-r", "--repository"))
+        if code:
+            return code
     return inform.run_rquery(settings, rest[0], rest[1:], mode=_mode(_flags(found)),
                              condition=_value(found, "-e", "--evaluate"),
                              repository=_value(found, "-r", "--repository"))
 
 
-def _quietly_update(settings: Settings, repository: str | None) -> None:
-    update.update(settings, install.choose(settings, repository), force=False, quiet=True)
+def _quietly_update(settings: Settings, repository: str | None) -> int:
+    return update.update(settings, install.choose(settings, repository), force=False, quiet=True)
 
 
 def _search(settings: Settings, arguments: list[str]) -> int:
@@ -250,7 +255,9 @@ def _search(settings: Settings, arguments: list[str]) -> int:
         return 1
     flags = _flags(found)
     if "U" not in flags:
-        _quietly_update(settings, _value(found, "-r"))
+        code = _quietly_update(settings, _value(found, "-r"))
+        if code:
+            return code
     mode = "exact" if "e" in flags else "glob" if "g" in flags else "regex"
     return inform.search(settings, rest[0], mode=mode + ("" if "C" in flags else "-i"),
                          repository=_value(found, "-r"), quiet="q" in flags)

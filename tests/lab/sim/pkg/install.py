@@ -57,7 +57,9 @@ def install(settings: Settings, patterns: list[str], *, mode: str = "exact", yes
     """Install the newest of what each pattern means; without a pattern upgrade everything."""
     chosen = choose(settings, repository)
     if not no_update and settings.truth("REPO_AUTOUPDATE"):
-        update.update(settings, chosen, force=False, named=repository is not None, quiet=quiet)
+        code = update.update(settings, chosen, force=False, named=repository is not None, quiet=quiet)
+        if code:
+            return code
     candidates = offers(settings, chosen)
     database = Database(settings.database_directory)
     installed = database.packages()

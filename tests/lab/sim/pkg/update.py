@@ -32,18 +32,25 @@ def packages(settings: Settings, repository: Repository) -> list[dict[str, Any]]
         return None
 
 
-def update(settings: Settings, chosen: list[Repository], force: bool, named: bool = False, quiet: bool = False) -> bool:
-    """Update the chosen repositories, say what happens, and return whether all succeeded.
+#: EPKG_FATAL, which some commands make their exit status.
+FATAL = 3
+
+
+def update(settings: Settings, chosen: list[Repository], force: bool, named: bool = False, quiet: bool = False,
+           strict: bool = False) -> int:
+    """Update the chosen repositories, say what happens, and return 0 or FATAL.
 
     :param named: whether the call named the repositories.
+    :param strict: whether every one must succeed; otherwise, as in pkg, it is the last that counts.
     """
     if quiet:
         with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-            return update(settings, chosen, force, named)
-    good = True
+            return update(settings, chosen, force, named, strict=strict)
+    good = last = True
     for repository in chosen:
         print(f"Updating {repository.name} repository catalogue...", flush=True)
-        good = _update_one(settings, repository, force) and good
+        last = _update_one(settings, repository, force)
+        good = last and good
     names = ", ".join(repository.name for repository in chosen)
     if not good:
         print("Error updating repositories!", flush=True)
@@ -51,10 +58,14 @@ def update(settings: Settings, chosen: list[Repository], force: bool, named: boo
         print(f"{names} {'is' if len(chosen) == 1 else 'are'} up to date.", flush=True)
     else:
         print("All repositories are up to date.", flush=True)
-    return good
+    return 0 if good or (last and not strict) else FATAL
 
 
-def _unable(repository: Repository) -> bool:
+def _unable(settings: Settings, repository: Repository) -> bool:
+    # As pkg does: what is left of an earlier update may be damaged and goes.
+    database = os.path.join(directory(settings, repository), "db")
+    if os.path.exists(database):
+        os.unlink(database)
     print(f"Unable to update repository {repository.name}", flush=True)
     return False
 
@@ -75,7 +86,7 @@ def _update_one(settings: Settings, repository: Repository, force: bool) -> bool
     else:
         print(f"repository {repository.name} has no meta file, using default settings", flush=True)
     if not _fetch_data(repository, data):
-        return _unable(repository)
+        return _unable(settings, repository)
     print("Fetching data: . done", flush=True)
     return _process(settings, repository, data, place)
 
@@ -116,12 +127,12 @@ def _process(settings: Settings, repository: Repository, data: str, place: str) 
         found = catalogue.load(data, public)
     except (catalogue.CatalogueError, OSError, ValueError, tarfile.TarError) as error:
         warn(f"{error}")
-        return _unable(repository)
+        return _unable(settings, repository)
     for record in found:
         if not _abi_fits(record.get("abi", ""), settings.abi):
             print("Processing entries: . done", flush=True)
             warn(f"repository {repository.name} contains packages with wrong ABI: {record['abi']}")
-            return _unable(repository)
+            return _unable(settings, repository)
     print("Processing entries: . done", flush=True)
     temporary = os.path.join(place, "db.new")
     with open(temporary, "w", encoding="utf-8") as stream:

@@ -25,6 +25,7 @@ def main(context: Context, arguments: list[str]) -> int:
     plan = parse(context, arguments)
     if not plan.jail:
         raise Failure(1, "Don't know on which jail to run please specify -j", "233")
+    context.need_root()
     check_lists(plan.files, plan.operands, plan.everything)
     return BulkRun(context, plan).run()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .clock import Clock
 from .config import PATH, Config
-from .output import Output
+from .output import Failure, Output
 from .statedir import Records
 
 
@@ -29,6 +29,11 @@ class Context:
     @property
     def trees(self) -> Records:
         return Records(os.path.join(self.config.poudriered, "ports"))
+
+    def need_root(self) -> None:
+        """Refuse what only root may do: poudriered, which would do it for others, is not there."""
+        if os.geteuid() != 0:
+            raise Failure(1, "This command requires root or poudriered running", "maybe_run_queued:12")
 
     def run(self, *argv: str, quiet: bool = False) -> int:
         """Run a command of the system as poudriere would, its output on ours unless quiet; return its status."""

@@ -122,6 +122,7 @@ def _create(context: Context, request: Request) -> int:
         raise Usage("VERSION")
     if context.jails.exists(request.name):
         raise Failure(2, f"The jail {request.name} already exists", "1586")
+    context.need_root()
     jail_methods.prepare(context, request)
     jails, name = context.jails, request.name
     if request.dataset and request.dataset != "none":
@@ -158,6 +159,7 @@ def _delete(context: Context, request: Request) -> int:
         print("Are you sure you want to delete the jail? [y/N] ", end="", flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Failure(1, "Not deleting jail", "1636")
+    context.need_root()
     if RunningJails(context.config).exists(request.name):
         raise Failure(1, f"Unable to delete jail {request.name}: it is running", "delete_jail:8")
     _remove(context, request)
@@ -250,11 +252,13 @@ def _info(context: Context, request: Request) -> int:
 def _start(context: Context, request: Request) -> int:
     if not context.trees.exists(request.tree):
         raise Failure(2, f"No such ports tree {request.tree}", "1619")
+    context.need_root()
     Session(context, request.name, request.tree, request.chosen).start()
     return 0
 
 
 def _stop(context: Context, request: Request) -> int:
+    context.need_root()
     session = Session(context, request.name, request.tree, request.chosen)
     if not RunningJails(context.config).exists(session.master):
         context.out.msg(f"Jail {session.master} not running, but cleaning up anyway")
@@ -279,6 +283,7 @@ def _update(context: Context, request: Request) -> int:
     jails, name = context.jails, request.name
     if not jails.exists(name):
         raise Failure(1, f"No such jail: {name}", "1646")
+    context.need_root()
     if RunningJails(context.config).exists(name):
         raise Failure(1, f"Unable to update jail {name}: it is running", "1649")
     method = jails.get(name, "method")

@@ -114,6 +114,7 @@ def _create(context: Context, request: Request) -> int:
     trees, name, config = context.trees, request.name, context.config
     if trees.exists(name):
         raise Failure(2, f"The ports tree, {name}, already exists", "229")
+    context.need_root()
     mount = request.mount or ("" if request.method == "null" else os.path.join(config.basefs, "ports", name))
     mount = mount or os.path.join(config.basefs, "ports", name)
     dataset = request.dataset or ("none" if config.no_zfs else f"{config.dataset}/ports/{name}")
@@ -192,6 +193,7 @@ def _delete(context: Context, request: Request) -> int:
         print(f"Are you sure you want to delete the ports tree {name} at {mount}? [y/N] ", end="", flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Failure(1, "Not deleting ports tree", "330")
+    context.need_root()
     context.out.begin(f'Deleting portstree "{name}"...')
     removable = trees.get(name, "created_fs") == "1" if method == "-" else method not in ("null", "none")
     if not request.keep and removable:
@@ -210,6 +212,7 @@ def _update(context: Context, request: Request) -> int:
     mount, method = trees.get(name, "mnt"), trees.get(name, "method")
     if _in_use(context, name):
         raise Failure(1, f'Ports tree "{name}" is currently mounted and being used.', "360")
+    context.need_root()
     if method in ("", "-"):
         method = "git+https"
         trees.set(name, "method", method)
