@@ -14,6 +14,7 @@ description:
   - A source is hashed while it is compressed, so that it comes from the disk once.
   - Every result is written under a temporary name, made durable and renamed; then its digest goes into a
     checksum file beside it, written as a whole.
+  - Results that an earlier run made and this one does not, such as those of another method, are removed.
   - Can write the receipt of the stage whose last act it is.
 options:
   files:
@@ -278,7 +279,9 @@ def make(runner: Runner, wanted: Wanted, src: str, dest: str, digest: Optional[s
     }
 
 
-def apply(runner: Runner, wanted: Wanted, params: Mapping[str, Any]) -> Dict[str, Any]:
+def apply(
+    runner: Runner, wanted: Wanted, params: Mapping[str, Any], receipt: Optional[Mapping[str, Any]]
+) -> Dict[str, Any]:
     """Make every result, then the checksum file, then the receipt."""
     for src, _dest in wanted.pairs:
         if not os.path.isfile(src):
@@ -308,6 +311,10 @@ def apply(runner: Runner, wanted: Wanted, params: Mapping[str, Any]) -> Dict[str
         for _src, dest in wanted.pairs:
             if os.path.exists(f"{dest}.part"):
                 os.unlink(f"{dest}.part")
+    earlier = ((receipt or {}).get("results") or {}).get("files") or {}
+    for path in set(earlier) - set(files):
+        if os.path.isfile(path):
+            os.unlink(path)
     if sums:
         new = {os.path.basename(dest): facts["sha256"] for dest, facts in files.items()}
         write_file(sums, render_sums(merge_sums(os.path.dirname(sums), before, new)).encode("utf-8"))
@@ -334,7 +341,7 @@ def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
         result["diff"] = diff_of(None if receipt is None else receipt.get("inputs"), wanted.inputs)
         if not module.check_mode:
             started = time.monotonic()
-            result["files"] = apply(runner, wanted, params)
+            result["files"] = apply(runner, wanted, params, receipt)
             result["seconds"] = round(time.monotonic() - started, 1)
     elif receipt is not None:
         result["files"] = receipt["results"]["files"]

@@ -171,6 +171,10 @@ options:
     description: Destroy the layers of this image that nothing needs any more, once this one is made.
     type: bool
     default: false
+  leases:
+    description: Absolute path of the directory of leases; two builds do not make one layer at the same time.
+    type: path
+    required: true
   receipt:
     description: Absolute path of the file that remembers what the layer was made from.
     type: path
@@ -196,6 +200,7 @@ EXAMPLES = r"""
     archives:
       - path: /freehyve/dists/15.1-RELEASE-amd64/base.txz
         sha256: "{{ base_digest }}"
+    leases: /freehyve/leases
     receipt: /freehyve/stages/layer-base-freehyve-0.1.0-amd64.json
   register: base
 
@@ -209,6 +214,7 @@ EXAMPLES = r"""
       repository: /freehyve/poudriere/data/packages/default/.real_1795383078
       install: [sysutils/vm-bhyve]
       abi: FreeBSD:15:amd64
+    leases: /freehyve/leases
     receipt: /freehyve/stages/layer-packages-freehyve-0.1.0-amd64.json
 """
 
@@ -256,7 +262,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _zfs
+from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _zfs
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, sha256_file
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of, reasons
@@ -358,6 +364,7 @@ ARGUMENTS: Dict[str, Any] = {
     "facts": {"type": "dict", "default": {}},
     "record": {"type": "str"},
     "prune": {"type": "bool", "default": False},
+    "leases": {"type": "path", "required": True},
     "receipt": {"type": "path", "required": True},
 }
 
@@ -665,12 +672,24 @@ def mounted_at(runner: Runner, dataset: str) -> str:
     return place
 
 
-def apply(runner: Runner, params: Mapping[str, Any], wanted: Wanted, seen: Observed) -> Dict[str, Any]:
+def apply(runner: Runner, params: Mapping[str, Any], wanted: Wanted) -> Dict[str, Any]:
     """Make the layer; whatever fails, no half of it stays."""
     check_content(params, wanted.archives)
     if params["parent"] and not _zfs.exists(runner, params["parent"]):
         raise ToolError(f"parent '{params['parent']}': not there; make the layer below first")
-    if seen.dataset is not None:
+    lease = _lease.take(runner, params["leases"], "layer", wanted.dataset)
+    try:
+        return make(runner, params, wanted)
+    finally:
+        _lease.release(lease)
+
+
+def make(runner: Runner, params: Mapping[str, Any], wanted: Wanted) -> Dict[str, Any]:
+    """Make the layer while nobody else does."""
+    if not wanted.fixed and _zfs.exists(runner, wanted.snapshot):
+        # Another build made it between our look and our lease.
+        return {}
+    if _zfs.exists(runner, wanted.dataset):
         _zfs.destroy(runner, wanted.dataset, recursive=True)
     mark = {KEY_PROPERTY: wanted.key, IMAGE_PROPERTY: params["image"]}
     if params["parent"]:
@@ -720,7 +739,7 @@ def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
     results = dict(old.get("results") or {})
     if steps and not module.check_mode:
         made = any(step.action.startswith("make ") for step in steps)
-        facts = apply(runner, params, wanted, seen) if made else {}
+        facts = apply(runner, params, wanted) if made else {}
         results = dict(facts, dataset=wanted.dataset, snapshot=wanted.snapshot)
         results["mountpoint"] = mounted_at(runner, wanted.dataset)
         stage = f"layer-{params['name']}"

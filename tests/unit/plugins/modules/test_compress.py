@@ -70,6 +70,13 @@ def test_a_changed_source_or_level_is_told(params: dict[str, Any], tmp_path: Pat
     assert "a.raw.zst: gone" in run(play, params)["actions"][0]["reason"]
 
 
+def test_results_of_another_method_go(params: dict[str, Any], tmp_path: Path) -> None:
+    run(runner(), params)
+    run(runner(), {**params, "method": "xz"})
+    assert sorted(p.name for p in tmp_path.glob("[ab].*")) == ["a.raw", "a.raw.xz", "b.qcow2", "b.qcow2.xz"]
+    assert ".zst" not in (tmp_path / "SHA256SUMS").read_text()
+
+
 def test_lines_of_other_files_stay(params: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "x.zfs.zst").touch()
     (tmp_path / "SHA256SUMS").write_text(f"{'a' * 64}  x.zfs.zst\n{'b' * 64}  gone\n")

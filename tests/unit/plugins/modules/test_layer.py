@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.freehyve.builder.plugins.module_utils import _lease
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.modules import layer
 from tests.unit.builder import Answer, PlayedRunner, module
@@ -104,6 +105,8 @@ class Host:
             "pw ": "",
             "pwd_mkdb": "",
             "cap_mkdb": "",
+            "ps ": "Sun Nov 22 21:15:21 2026",
+            "sysctl kern.boot": "kern.boottime: { sec = 1, usec = 0 }",
         }
         return PlayedRunner(answers={**answers, **more})
 
@@ -133,11 +136,12 @@ def base(tmp_path: Path) -> dict[str, Any]:
 
 
 def run(play: PlayedRunner, params: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
+    params = {"leases": str(Path(params["receipt"]).parents[1] / "leases"), **params}
     return layer.guarded(module(layer.ARGUMENTS, check_mode, **params), play)
 
 
 def mutations(play: PlayedRunner) -> list[str]:
-    return [c for c in play.calls if not c.startswith(("zfs get", "tar -xOf"))]
+    return [c for c in play.calls if not c.startswith(("zfs get", "tar -xOf", "ps ", "sysctl "))]
 
 
 def test_check_real_again_and_again_in_check(host: Host, base: dict[str, Any]) -> None:
@@ -189,6 +193,20 @@ def test_an_unfinished_layer_is_made_again(host: Host, base: dict[str, Any]) -> 
     made = run(play, base)
     assert [a["action"] for a in made["actions"]] == [f"destroy {name}", f"make {name}"]
     assert made["actions"][0]["reason"] == "left unfinished by an earlier run"
+
+
+def test_a_layer_that_another_build_makes_is_left_to_it(
+    host: Host, base: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play = host.runner()
+    name = run(play, base, check_mode=True)["dataset"]
+    host.datasets[name] = {}
+    with monkeypatch.context() as other:
+        other.setattr(os, "getpid", lambda: 1)
+        _lease.take(play, str(tmp_path / "leases"), "layer", name)
+    with pytest.raises(ToolError, match=r"held by another build \(process 1\)"):
+        run(play, base)
+    assert name in host.datasets
 
 
 def test_a_layer_of_earlier_inputs_is_used_again(host: Host, base: dict[str, Any]) -> None:
