@@ -100,10 +100,7 @@ def create(tool: Tool, args: list[str]) -> int:
     if tool.find(name) is not None:
         raise Fail(f"boot environment '{name}' already exists")
     base, _, snap = source.partition("@")
-    if base:
-        origin = tool.find(base)
-    else:
-        origin = next((one for one in tool.names() if "N" in tool.active(one)), None)
+    origin = tool.find(base) if base else next((one for one in tool.names() if "N" in tool.active(one)), None)
     if origin is None:
         raise Fail(f"failed to create bootenv {name}")
     if not snap:
@@ -112,7 +109,9 @@ def create(tool: Tool, args: list[str]) -> int:
     elif snap not in origin.data["snaps"]:
         raise Fail(f"failed to create bootenv {name}")
     rel = f"{tool.root.rel}/{name}" if tool.root.rel else name
-    actions.clone(origin, snap, tool.root.pname, rel, {"canmount": "noauto", "mountpoint": ds.setting(origin, "mountpoint")[0]})
+    actions.clone(
+        origin, snap, tool.root.pname, rel, {"canmount": "noauto", "mountpoint": ds.setting(origin, "mountpoint")[0]}
+    )
     return 0
 
 
@@ -267,4 +266,3 @@ def body(argv: list[str]) -> int:
 
 def main(argv: list[str]) -> int:
     return guarded(body, argv)
-

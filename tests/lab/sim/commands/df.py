@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 PATHS = ("/bin/df",)
 USAGE = "usage: df [-b | -g | -H | -h | -k | -m | -P] [-acilnT] [-t type] [-,]\n          [file | filesystem ...]"
-_BLOCKS = {"b": (512, "512-blocks"), "k": (1024, "1024-blocks"), "m": (1 << 20, "1M-blocks"), "g": (1 << 30, "1G-blocks")}
+_BLOCKS = {
+    "b": (512, "512-blocks"),
+    "k": (1024, "1024-blocks"),
+    "m": (1 << 20, "1M-blocks"),
+    "g": (1 << 30, "1G-blocks"),
+}
 
 
 class Row:
@@ -93,14 +98,18 @@ def show(rows: list[Row], flags: set[str]) -> None:
     def text(number: int) -> str:
         return units.humanize(number, 6, "B") if human else str(number // block)
 
-    table = [(row, text(row.total), text(row.used), text(row.avail)) for row in rows]
+    table = [(row, (text(row.total), text(row.used), text(row.avail))) for row in rows]
     least = 7 if human else 0
     name = max([len("Filesystem"), *(len(row.entry["source"]) for row in rows)])
-    widths = [max([least, len(title), *(len(cells[n + 1]) for cells in table)]) for n, title in enumerate((head, "Used", "Avail"))]
+    widths = [
+        max([least, len(title), *(len(cells[n]) for _row, cells in table)])
+        for n, title in enumerate((head, "Used", "Avail"))
+    ]
     kind = max([4, *(len(row.entry["type"]) for row in rows)])
     middle = f"  {'Type':<{kind}}" if "T" in flags else ""
-    print(f"{'Filesystem':<{name}}{middle} {head:>{widths[0]}} {'Used':>{widths[1]}} {'Avail':>{widths[2]}} Capacity  Mounted on")
-    for row, total, used, avail in table:
+    heads = f"{head:>{widths[0]}} {'Used':>{widths[1]}} {'Avail':>{widths[2]}}"
+    print(f"{'Filesystem':<{name}}{middle} {heads} Capacity  Mounted on")
+    for row, (total, used, avail) in table:
         base = row.used + row.avail
         percent = f"{row.used / base * 100 if base else 100:5.0f}%"
         middle = f"  {row.entry['type']:<{kind}}" if "T" in flags else ""

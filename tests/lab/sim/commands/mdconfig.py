@@ -9,7 +9,7 @@ import sys
 
 from .. import state
 from ..storage import geom, units
-from ..storage.errors import Fail, guarded
+from ..storage.errors import Fail, guarded, strerror
 from ..storage.options import OptionError, getopt
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ usage: mdconfig -a -t type [-n] [-o [no]option] ... [-f file]
 \t\toption = {cache, cluster, compress, force,
 \t\t          readonly, reserve, ro, verify}
 \t\tsize = %d (512 byte blocks), %db (B),
-\t\t       %dk (kB), %dm (MB), %dg (GB), 
+\t\t       %dk (kB), %dm (MB), %dg (GB),\x20
 \t\t       %dt (TB), or %dp (PB)"""
 OPTIONS = ("async", "cache", "cluster", "compress", "force", "readonly", "reserve", "ro", "verify")
 
@@ -59,7 +59,7 @@ def usage() -> Fail:
 
 
 def device_error(number: int) -> Fail:
-    return Fail(f"mdconfig: ioctl(/dev/mdctl): {os.strerror(number)}")
+    return Fail(f"mdconfig: ioctl(/dev/mdctl): {strerror(number)}")
 
 
 def parse(argv: list[str]) -> Request:

@@ -53,7 +53,13 @@ def _number(letter: str, text: str, low: int, high: int) -> int:
     except ValueError:
         value = -1
     if not low <= value <= high:
-        names = {"c": "sectors/cluster", "n": "number of FATs", "r": "reserved sectors", "F": "FAT type", "b": "block size"}
+        names = {
+            "c": "sectors/cluster",
+            "n": "number of FATs",
+            "r": "reserved sectors",
+            "F": "FAT type",
+            "b": "block size",
+        }
         raise Fail(f"newfs_msdos: {text}: bad {names.get(letter, 'value')}")
     return value
 

@@ -66,7 +66,9 @@ def _package(header: dict[str, Any]) -> None:
         items["not_recursive"] = "(boolean)"
     fss = {}
     for index, entry in enumerate(header["fss"]):
-        props = {key: _CANMOUNT.get(value, value) if key == "canmount" else value for key, value in entry["props"].items()}
+        props = {
+            key: _CANMOUNT.get(value, value) if key == "canmount" else value for key, value in entry["props"].items()
+        }
         snaps = {name: f"0x{int(guid):x}" for name, guid in entry["snaps"].items()}
         body = {"name": entry["name"], "parentfromsnap": "0x0", "props": props, "snaps": snaps}
         body["snapprops"] = {name: {} for name in snaps}
@@ -134,7 +136,10 @@ def body(argv: list[str]) -> int:
         except FileNotFoundError:
             raise Fail(f"Error while opening file '{words[1]}': No such file or directory") from None
     if sys.stdin.isatty():
-        raise Fail("Error: The send stream is a binary format and can not be read from a\nterminal.  Standard input must be redirected.")
+        raise Fail(
+            "Error: The send stream is a binary format and can not be read from a\n"
+            "terminal.  Standard input must be redirected."
+        )
     return dump(sys.stdin.buffer)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BUSY = "pool or dataset is busy"
 
 
-# --- mounting ----------------------------------------------------------------------------------------------------
+# --- mounting ---
 
 
 def mount_flags(dataset: Dataset) -> list[str]:
@@ -144,7 +144,7 @@ def unmount_pool(s: State, pname: str, force: bool = False) -> None:
         remove_mountpoint(one)
 
 
-# --- creating ------------------------------------------------------------------------------------------------------
+# --- creating ---
 
 
 def create(
@@ -179,7 +179,7 @@ def volume_refreservation(volsize: int) -> int:
     return volsize + 2 * metadata * 131072
 
 
-# --- snapshots -------------------------------------------------------------------------------------------------------
+# --- snapshots ---
 
 
 def _skip(dataset: Dataset) -> frozenset[str]:
@@ -336,9 +336,7 @@ def promote(dataset: Dataset) -> None:
     moving = [name for name in parent.snapshots() if parent.data["snaps"][name]["txg"] <= limit]
     clashes = [name for name in moving if name in dataset.data["snaps"]]
     if clashes:
-        raise Fail(
-            f"cannot promote '{dataset.name}': conflicting snapshot '{clashes[0]}' from parent '{parent.name}'"
-        )
+        raise Fail(f"cannot promote '{dataset.name}': conflicting snapshot '{clashes[0]}' from parent '{parent.name}'")
     dataset.data["origin"], parent.data["origin"] = parent.data["origin"], parent.data["snaps"][snap]["id"]
     granted = dataset.data.pop("granted", 0)
     if granted:

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Trees as a tar archive: what a pool's device and a send stream carry.
 
-Written and read here, not by tarfile: that costs a hundred microseconds a member. It is plain ustar with pax headers for
-long names, so any tar lists it. Three private touches: nanoseconds of the time stand in the header's padding; a link
-member marked there means "a file of its own with that member's content", which is how a snapshot costs nothing next to
-the dataset it was taken of; files with holes carry only their data, the pax key FREEHYVE.holes says where it belongs.
+Written and read here, not by tarfile: that costs a hundred microseconds a member. It is plain ustar with pax headers
+for long names, so any tar lists it. Three private touches: nanoseconds of the time stand in the header's padding; a
+link member marked there means "a file of its own with that member's content", which is how a snapshot costs nothing
+next to the dataset it was taken of; files with holes carry only their data, and the pax key FREEHYVE.holes says where
+it belongs.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def _number(value: int, width: int) -> bytes:
     return b"\x80" + value.to_bytes(width - 1, "big")
 
 
-def _header(name: bytes, info: os.stat_result, size: int, kind: bytes, link: bytes, nanoseconds: int, mark: int) -> bytes:
+def _header(
+    name: bytes, info: os.stat_result, size: int, kind: bytes, link: bytes, nanoseconds: int, mark: int
+) -> bytes:
     seconds = max(0, nanoseconds // 1_000_000_000)
     head = (
         name[:100].ljust(100, b"\0")

@@ -178,13 +178,17 @@ def every_snapshot(s: State) -> Iterator[tuple[Dataset, str]]:
                 yield dataset, snap
 
 
-def by_snapshot_guid(s: State, pname: str, guid: str) -> tuple[Dataset, str] | None:
-    """The snapshot with *guid* in a pool."""
+def by_snapshot_guid(s: State, pname: str, guid: str, near: str = "") -> tuple[Dataset, str] | None:
+    """The snapshot with *guid* in a pool, one at or below the dataset called *near* if there are several."""
+    found = None
     for rel, data in s["pools"][pname]["datasets"].items():
         for snap, record in data["snaps"].items():
             if record["guid"] == guid:
-                return Dataset(s, pname, rel), snap
-    return None
+                dataset = Dataset(s, pname, rel)
+                if near and (dataset.name + "/").startswith(near + "/"):
+                    return dataset, snap
+                found = found or (dataset, snap)
+    return found
 
 
 def clones(dataset: Dataset, snap: str) -> list[Dataset]:
@@ -207,21 +211,21 @@ def origin(dataset: Dataset) -> tuple[Dataset, str] | None:
     return None
 
 
-# --- settable properties -------------------------------------------------------------------------------------------
+# --- settable properties ---
 
 
 def setting(dataset: Dataset, name: str) -> tuple[str, str]:
-    """(value, source) of a settable native or a user property as stored or inherited; source as ``zfs get`` prints it."""
+    """(value, source) of a settable or user property as stored or inherited; source as ``zfs get`` prints it."""
     own = dataset.data["props"].get(name)
     if own is not None:
-        return own[0], own[1]
+        return str(own[0]), str(own[1])
     prop = props.find(name)
     if prop is None or prop.inherit:
         above = dataset.parent()
         while above is not None:
             own = above.data["props"].get(name)
             if own is not None:
-                value = own[0]
+                value = str(own[0])
                 if name == "mountpoint" and value not in ("none", "legacy"):
                     value = value.rstrip("/") + dataset.name[len(above.name) :]
                 return value, f"inherited from {above.name}"
@@ -243,7 +247,7 @@ def mountpoint(dataset: Dataset) -> str:
     value = setting(dataset, "mountpoint")[0]
     if value in ("none", "legacy"):
         return value
-    altroot = dataset.pool["altroot"]
+    altroot = str(dataset.pool["altroot"])
     if not altroot or altroot == "/":
         return value
     return altroot if value == "/" else altroot + value
@@ -277,7 +281,11 @@ def new_record(pool: Record, kind: str) -> Record:
     }
 
 
-# --- space -----------------------------------------------------------------------------------------------------------
+# --- space ---
+
+
+# Within one command a dataset is walked once.
+_measured: dict[str, tuple[int, int]] = {}
 
 
 def empty_size(pool: Record, volume: bool) -> int:
@@ -292,22 +300,26 @@ def measured(dataset: Dataset) -> tuple[int, int]:
     data = dataset.data
     if data.get("dir"):
         return 0, 0
+    if data["guid"] in _measured:
+        return _measured[data["guid"]]
     cached = data.get("size")
     now = time.monotonic()
     if cached and 0 <= now - cached[2] < 20 * cached[3]:
-        return cached[0], cached[1]
+        return int(cached[0]), int(cached[1])
     if dataset.volume:
         charged = held = os.stat(dataset.directory).st_blocks * 512 if os.path.exists(dataset.directory) else 0
     else:
         charged, held = tree.usage(dataset.directory)
     cost = time.monotonic() - now
     data["size"] = [charged, held, now, cost if cost > 0.004 else 0]
+    _measured[data["guid"]] = charged, held
     return charged, held
 
 
 def forget_size(dataset: Dataset) -> None:
     """Measure again next time."""
     dataset.data.pop("size", None)
+    _measured.pop(dataset.data["guid"], None)
 
 
 def referenced(dataset: Dataset) -> int:

@@ -134,7 +134,7 @@ def _entries(volume: Volume, raw: bytes) -> list[int]:
 
 
 def _chain(volume: Volume, table: list[int], first: int) -> list[int]:
-    found = []
+    found: list[int] = []
     limit = _END[volume.bits] - 8
     while 2 <= first <= limit and first < len(table) and len(found) <= volume.clusters:
         found.append(first)
@@ -200,16 +200,28 @@ def _name(entry: bytes, long: dict[int, bytes]) -> str:
 
 
 def _from_dos(clock: int, date: int) -> float:
-    parts = (1980 + (date >> 9), date >> 5 & 15 or 1, date & 31 or 1, clock >> 11, clock >> 5 & 63, (clock & 31) * 2, 0, 0, -1)
+    parts = (
+        1980 + (date >> 9),
+        date >> 5 & 15 or 1,
+        date & 31 or 1,
+        clock >> 11,
+        clock >> 5 & 63,
+        (clock & 31) * 2,
+        0,
+        0,
+        -1,
+    )
     return time.mktime(parts)
 
 
 def _to_dos(when: float) -> tuple[int, int]:
     now = time.localtime(max(when, 315619200))
-    return now.tm_hour << 11 | now.tm_min << 5 | now.tm_sec // 2, (now.tm_year - 1980) << 9 | now.tm_mon << 5 | now.tm_mday
+    return now.tm_hour << 11 | now.tm_min << 5 | now.tm_sec // 2, (
+        now.tm_year - 1980
+    ) << 9 | now.tm_mon << 5 | now.tm_mday
 
 
-# --- writing -----------------------------------------------------------------------------------------------------------
+# --- writing ---
 
 
 class _Packer:
@@ -257,7 +269,9 @@ class _Packer:
         out = b""
         if own:
             info = os.stat(path)
-            out += _entry(b".          ", 0x10, own, 0, info.st_mtime) + _entry(b"..         ", 0x10, parent, 0, info.st_mtime)
+            out += _entry(b".          ", 0x10, own, 0, info.st_mtime) + _entry(
+                b"..         ", 0x10, parent, 0, info.st_mtime
+            )
         used: set[bytes] = set()
         with os.scandir(path) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)

@@ -170,7 +170,9 @@ def retaste(s: State, name: str) -> None:
                 ):
                     wanted[f"{DEV}/gpt/{provider.part.label}"] = ""
     nodes = s.setdefault("nodes", {})
-    for path in set(nodes.get(name, [])) - set(wanted):
+    # Two disks may carry the same label; the node stays while one of them has it.
+    others = {path for other, paths in nodes.items() if other != name for path in paths}
+    for path in set(nodes.get(name, [])) - set(wanted) - others:
         _remove_node(path)
     for path, target in wanted.items():
         _make_node(path, target)

@@ -71,7 +71,14 @@ def make_disks(s: State) -> None:
 
 
 def make_pool(
-    s: State, name: str, device: str, guid: str, size: int, mos: int, overhead: int, layout: tuple[tuple[str, int, dict[str, str]], ...]
+    s: State,
+    name: str,
+    device: str,
+    guid: str,
+    size: int,
+    mos: int,
+    overhead: int,
+    layout: tuple[tuple[str, int, dict[str, str]], ...],
 ) -> None:
     """One of the host's own pools: plain directories below the lab's state, nothing on its disk."""
     pool = pools.new_pool(name, [{"path": f"/dev/{device}", "kind": "disk", "guid": ds.fresh_guid()}], size, 9)
@@ -121,7 +128,12 @@ def first_start() -> None:
         root = Dataset(s, "zroot", "ROOT/default")
         mounts.add(s, root.name, "/", "zfs", actions.mount_flags(root), dataset=root.data["guid"])
         mounts.add(s, "devfs", "/dev", "devfs", [], local=False)
-        for name, rel in (("zroot", "tmp"), ("zroot", "var/log"), ("zroot", "usr/home"), *(("tank", row[0]) for row in TANK)):
+        for name, rel in (
+            ("zroot", "tmp"),
+            ("zroot", "var/log"),
+            ("zroot", "usr/home"),
+            *(("tank", row[0]) for row in TANK),
+        ):
             dataset = Dataset(s, name, rel)
             adopt(dataset)
             actions.mount(dataset)

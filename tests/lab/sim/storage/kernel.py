@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ctypes import CDLL
 
 MS_RDONLY = 1
 MS_NOSUID = 2
@@ -16,23 +19,30 @@ MS_BIND = 4096
 MS_PRIVATE = 1 << 18
 _KEEP_SIZE_PUNCH = 3
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_loaded: list[CDLL] = []
+
+
+def _libc() -> CDLL:
+    """libc, loaded at the first call: a command that only looks does not pay for ctypes."""
+    if not _loaded:
+        import ctypes
+
+        _loaded.append(ctypes.CDLL(None, use_errno=True))
+    return _loaded[0]
 
 
 def _check(result: int, path: str) -> None:
     if result != 0:
+        import ctypes
+
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), path)
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
     """mount(2)."""
-    _check(
-        _libc.mount(
-            os.fsencode(source), os.fsencode(target), os.fsencode(kind), ctypes.c_ulong(flags), os.fsencode(data)
-        ),
-        target,
-    )
+    words = [os.fsencode(word) for word in (source, target, kind)]
+    _check(_libc().mount(*words, flags, os.fsencode(data)), target)
 
 
 def bind(source: str, target: str, read_only: bool = False) -> None:
@@ -61,14 +71,16 @@ def resize_tmpfs(target: str, size: int) -> None:
 
 def umount(target: str, force: bool = False) -> None:
     """umount2(2); *force* detaches lazily, for FreeBSD's forced unmount leaves nobody waiting either."""
-    _check(_libc.umount2(os.fsencode(target), 2 if force else 0), target)
+    _check(_libc().umount2(os.fsencode(target), 2 if force else 0), target)
 
 
 def punch_hole(path: str, offset: int, length: int) -> None:
     """Deallocate a range, or write zeros where that is not possible."""
+    import ctypes
+
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        done = _libc.fallocate(fd, _KEEP_SIZE_PUNCH, ctypes.c_long(offset), ctypes.c_long(length))
+        done = _libc().fallocate(fd, _KEEP_SIZE_PUNCH, ctypes.c_long(offset), ctypes.c_long(length))
         if done != 0:
             os.lseek(fd, offset, os.SEEK_SET)
             zeros = bytes(1 << 16)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Pool labels: what a pool leaves on its device so that it can be found, imported or refused again.
 
-Layout of a device: 8 KiB left alone but zeroed, at 16 KiB ``MAGIC``, eight bytes of length, the JSON; from ``content`` on
-the archive of everything in the pool. JSON: {state: active|exported|destroyed, guid, name, path, kind, pool, content}.
+Layout of a device: 8 KiB of zeros, at 16 KiB ``MAGIC``, eight bytes of length, the JSON; from ``content`` on the
+archive of everything in the pool. JSON: {state: active|exported|destroyed, guid, name, path, kind, pool, content}.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def nullfs(s: State, source: str, node: str, flags: list[str]) -> int:
         except OSError as error:
             raise Fail(f"mount_nullfs: {path}: {strerror(error.errno)}", 64) from None
     target, real = places
-    if real == target or real.startswith(target.rstrip("/") + "/") and target == "/":
+    if real == target or (real.startswith(target.rstrip("/") + "/") and target == "/"):
         raise Fail(f"mount_nullfs: {target}: Resource deadlock avoided")
     below = mounts.containing(s, real)
     inherited = [flag for flag in (below["flags"] if below else []) if flag != "ro"]
@@ -221,7 +221,7 @@ def write_back(s: State, entry: Entry) -> None:
         fat.pack(window, volume, entry["target"])
 
 
-# --- umount ----------------------------------------------------------------------------------------------------------
+# --- umount ---
 
 
 def umount_command(s: State, argv: list[str]) -> int:

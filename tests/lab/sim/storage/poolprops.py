@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The freehyve.builder authors
 # SPDX-License-Identifier: BSD-2-Clause
-"""Pool properties and features of OpenZFS 2.1 as FreeBSD 13.2 has them, in the order that ``zpool get all`` lists them."""
+"""Pool properties and features of OpenZFS 2.1 as FreeBSD 13.2 has them, in the order of ``zpool get all``."""
 
 from __future__ import annotations
 

@@ -305,10 +305,8 @@ def forget(s: State, pname: str) -> None:
     """Take an unmounted pool out of the state."""
     pool = s["pools"].pop(pname)
     tree.remove(f"/dev/zvol/{pname}")
-    try:
+    if os.path.isdir("/dev/zvol") and not os.listdir("/dev/zvol"):
         os.rmdir("/dev/zvol")
-    except OSError:
-        pass
     take_down(pool)
     for vdev in pool["vdevs"]:
         if vdev["kind"] == "disk":

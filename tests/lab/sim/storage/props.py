@@ -17,7 +17,7 @@ ALL = 7
 
 
 class Prop:
-    """One native property. *kind*: index, size, number, string; *mode*: set, once (at creation), ro; *types*: who has it."""
+    """One native property. *kind*: index, size, number, string; *mode*: set, once (at creation), ro."""
 
     __slots__ = ("column", "default", "inherit", "kind", "mode", "name", "right", "types", "values")
 
@@ -228,7 +228,9 @@ def check(prop: Prop, value: str) -> str:
     if prop.kind == "index":
         choices = [choice.strip() for choice in prop.values.split("|")]
         if prop.name == "dedup":
-            choices = ["on", "off", "verify"] + [f"{c}{v}" for c in ("sha256", "sha512", "skein") for v in ("", ",verify")]
+            choices = ["on", "off", "verify"] + [
+                f"{c}{v}" for c in ("sha256", "sha512", "skein") for v in ("", ",verify")
+            ]
         if value in choices and "[" not in value:
             return value
         if prop.name == "compression" and _gzip_like(value):
@@ -266,9 +268,25 @@ def _check_number(prop: Prop, number: int) -> None:
     if prop.name == "volblocksize" and not (power and 512 <= number <= 128 << 10):
         raise BadValue("'volblocksize' must be power of 2 from 512B to 128K")
     if prop.name == "special_small_blocks" and number and not (power and 512 <= number <= 1 << 20):
-        raise BadValue(f"invalid 'special_small_blocks={number}' property: must be zero or a power of 2 from 512B to 1M")
+        raise BadValue(
+            f"invalid 'special_small_blocks={number}' property: must be zero or a power of 2 from 512B to 1M"
+        )
     if prop.name == "volsize" and number == 0:
         raise BadValue("'volsize' cannot be zero")
 
 
-__all__ = ["ALL", "BY_NAME", "DATA", "FS", "SNAP", "TABLE", "VOL", "BadValue", "Prop", "canonical", "check", "find", "is_user"]
+__all__ = [
+    "ALL",
+    "BY_NAME",
+    "DATA",
+    "FS",
+    "SNAP",
+    "TABLE",
+    "VOL",
+    "BadValue",
+    "Prop",
+    "canonical",
+    "check",
+    "find",
+    "is_user",
+]

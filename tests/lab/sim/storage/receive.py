@@ -201,7 +201,9 @@ def _one(request: Request, header: Record, record: Record, stream: BinaryIO, fre
         fresh.append(name)
     if request.verbose:
         seconds = max(1, int(time.monotonic() - began))
-        print(f"received {units.nicebytes(taken)} stream in {seconds} seconds ({units.nicebytes(taken // seconds)}/sec)")
+        print(
+            f"received {units.nicebytes(taken)} stream in {seconds} seconds ({units.nicebytes(taken // seconds)}/sec)"
+        )
         sys.stdout.flush()
 
 
@@ -276,7 +278,8 @@ def _commit(s: State, request: Request, record: Record, name: str, snap: str, st
     dataset = ds.lookup(s, name)
     made = dataset is None
     if dataset is None:
-        source = ds.by_snapshot_guid(s, pname, record["fromguid"]) if record["cloned"] else None
+        near = request.target.partition("@")[0]
+        source = ds.by_snapshot_guid(s, pname, record["fromguid"], near) if record["cloned"] else None
         if source is not None:
             dataset = actions.clone(source[0], source[1], pname, rel, {})
         else:

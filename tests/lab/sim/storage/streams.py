@@ -3,8 +3,9 @@
 """Send streams: their format, and ``zfs send``.
 
 ``MAGIC``, then records: eight bytes of length, a JSON object, and behind a ``begin`` a tar archive. The first record is
-padded so that a stream is never shorter than a real one's first header. ``header`` {package, name, tosnap, fromsnap, fss},
-``begin`` {name, guid, fromguid, path, volume, volsize, removed, refer, props, snapprops, origin}, ``end``, ``eof``.
+padded so that a stream is never shorter than a real one's first header. ``header`` {package, name, tosnap, fromsnap,
+fss}, ``begin`` {name, guid, fromguid, path, volume, volsize, removed, refer, props, snapprops, cloned}, ``end``,
+``eof``.
 """
 
 from __future__ import annotations
@@ -187,10 +188,26 @@ def plan(s: State, request: Request, name: str) -> list[Part]:
     if not request.recursive:
         return _chain(request, dataset, snap, dataset, origin)
     parts: list[Part] = []
-    for one in [dataset, *dataset.descendants()]:
+    for one in _origins_first([dataset, *dataset.descendants()]):
         if snap in one.data["snaps"]:
             parts += _replicate(request, one, snap, dataset, origin)
     return parts
+
+
+def _origins_first(family: list[Dataset]) -> list[Dataset]:
+    """The datasets in an order in which a clone follows what it was cloned from."""
+    waiting, done = list(family), []
+    while waiting:
+        names = {one.name for one in waiting}
+        ready = []
+        for one in waiting:
+            source = ds.origin(one)
+            if source is None or source[0].name not in names:
+                ready.append(one)
+        ready = ready or waiting
+        done += ready
+        waiting = [one for one in waiting if one not in ready]
+    return done
 
 
 def _origin(s: State, request: Request, dataset: Dataset, snap: str) -> tuple[str, str, str] | None:
@@ -269,9 +286,13 @@ def _replicate(
     if origin is None:
         source = ds.origin(dataset)
         if source is not None and (source[0].name + "/").startswith(top.name + "/"):
-            origin = f"{source[0].name}@{source[1]}", source[0].data["snaps"][source[1]]["guid"], source[0].snapshot_path(source[1])
+            origin = (
+                f"{source[0].name}@{source[1]}",
+                source[0].data["snaps"][source[1]]["guid"],
+                source[0].snapshot_path(source[1]),
+            )
             cloned = True
-    parts = []
+    parts: list[Part] = []
     for name in names:
         part = Part(dataset, name, path, origin)
         part.cloned = cloned and not parts
@@ -320,7 +341,9 @@ def write(request: Request, parts: list[Part], name: str, out: BinaryIO) -> None
     package = request.recursive or request.props or (request.intermediate and len(parts) > 1)
     fss: dict[str, Record] = {}
     for part in parts:
-        entry = fss.setdefault(part.dataset, {"name": part.dataset, "path": part.path, "props": part.props, "snaps": {}})
+        entry = fss.setdefault(
+            part.dataset, {"name": part.dataset, "path": part.path, "props": part.props, "snaps": {}}
+        )
         entry["snaps"][part.snap] = part.guid
     out.write(MAGIC)
     header = {

@@ -67,7 +67,7 @@ def expand(text: str, unit: int = 1) -> int:
 
 
 def zfs_number(text: str) -> int:
-    """``zfs_nicestrtonum``: digits, a fraction if a unit follows, and ``B``, ``K``, ``KB``, ``KiB`` … . Raises ValueError."""
+    """``zfs_nicestrtonum``: digits, a fraction if a unit follows, ``B``, ``K``, ``KB``, ``KiB`` … or ValueError."""
     index = 0
     while index < len(text) and (text[index].isdigit() or text[index] == "."):
         index += 1

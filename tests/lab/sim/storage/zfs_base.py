@@ -13,14 +13,18 @@ USAGES = (
     ("", "\n"),
     (
         "create",
-        "\tcreate [-Pnpuv] [-o property=value] ... <filesystem>\n"
-        "\tcreate [-Pnpsv] [-b blocksize] [-o property=value] ... -V <size> <volume>\n",
+        (
+            "\tcreate [-Pnpuv] [-o property=value] ... <filesystem>\n"
+            "\tcreate [-Pnpsv] [-b blocksize] [-o property=value] ... -V <size> <volume>\n"
+        ),
     ),
     (
         "destroy",
-        "\tdestroy [-fnpRrv] <filesystem|volume>\n"
-        "\tdestroy [-dnpRrv] <filesystem|volume>@<snap>[%<snap>][,...]\n"
-        "\tdestroy <filesystem|volume>#<bookmark>\n",
+        (
+            "\tdestroy [-fnpRrv] <filesystem|volume>\n"
+            "\tdestroy [-dnpRrv] <filesystem|volume>@<snap>[%<snap>][,...]\n"
+            "\tdestroy <filesystem|volume>#<bookmark>\n"
+        ),
     ),
     ("", "\n"),
     ("snapshot", "\tsnapshot [-r] [-o property=value] ... <filesystem|volume>@<snap> ...\n"),
@@ -29,39 +33,52 @@ USAGES = (
     ("promote", "\tpromote <clone-filesystem>\n"),
     (
         "rename",
-        "\trename [-f] <filesystem|volume|snapshot> <filesystem|volume|snapshot>\n"
-        "\trename -p [-f] <filesystem|volume> <filesystem|volume>\n"
-        "\trename -u [-f] <filesystem> <filesystem>\n"
-        "\trename -r <snapshot> <snapshot>\n",
+        (
+            "\trename [-f] <filesystem|volume|snapshot> <filesystem|volume|snapshot>\n"
+            "\trename -p [-f] <filesystem|volume> <filesystem|volume>\n"
+            "\trename -u [-f] <filesystem> <filesystem>\n"
+            "\trename -r <snapshot> <snapshot>\n"
+        ),
     ),
     ("bookmark", "\tbookmark <snapshot|bookmark> <newbookmark>\n"),
-    ("program", "\tprogram [-jn] [-t <instruction limit>] [-m <memory limit (b)>]\n\t    <pool> <program file> [lua args...]\n"),
+    (
+        "program",
+        "\tprogram [-jn] [-t <instruction limit>] [-m <memory limit (b)>]\n\t    <pool> <program file> [lua args...]\n",
+    ),
     ("", "\n"),
     (
         "list",
-        "\tlist [-Hp] [-r|-d max] [-o property[,...]] [-s property]...\n"
-        "\t    [-S property]... [-t type[,...]] [filesystem|volume|snapshot] ...\n",
+        (
+            "\tlist [-Hp] [-r|-d max] [-o property[,...]] [-s property]...\n"
+            "\t    [-S property]... [-t type[,...]] [filesystem|volume|snapshot] ...\n"
+        ),
     ),
     ("", "\n"),
     ("set", "\tset <property=value> ... <filesystem|volume|snapshot> ...\n"),
     (
         "get",
-        '\tget [-rHp] [-d max] [-o "all" | field[,...]]\n'
-        "\t    [-t type[,...]] [-s source[,...]]\n"
-        '\t    <"all" | property[,...]> [filesystem|volume|snapshot|bookmark] ...\n',
+        (
+            '\tget [-rHp] [-d max] [-o "all" | field[,...]]\n'
+            "\t    [-t type[,...]] [-s source[,...]]\n"
+            '\t    <"all" | property[,...]> [filesystem|volume|snapshot|bookmark] ...\n'
+        ),
     ),
     ("inherit", "\tinherit [-rS] <property> <filesystem|volume|snapshot> ...\n"),
     ("upgrade", "\tupgrade [-v]\n\tupgrade [-r] [-V version] <-a | filesystem ...>\n"),
     ("", "\n"),
     (
         "userspace",
-        "\tuserspace [-Hinp] [-o field[,...]] [-s field] ...\n"
-        "\t    [-S field] ... [-t type[,...]] <filesystem|snapshot|path>\n",
+        (
+            "\tuserspace [-Hinp] [-o field[,...]] [-s field] ...\n"
+            "\t    [-S field] ... [-t type[,...]] <filesystem|snapshot|path>\n"
+        ),
     ),
     (
         "groupspace",
-        "\tgroupspace [-Hinp] [-o field[,...]] [-s field] ...\n"
-        "\t    [-S field] ... [-t type[,...]] <filesystem|snapshot|path>\n",
+        (
+            "\tgroupspace [-Hinp] [-o field[,...]] [-s field] ...\n"
+            "\t    [-S field] ... [-t type[,...]] <filesystem|snapshot|path>\n"
+        ),
     ),
     (
         "projectspace",
@@ -70,10 +87,12 @@ USAGES = (
     ("", "\n"),
     (
         "project",
-        "\tproject [-d|-r] <directory|file ...>\n"
-        "\tproject -c [-0] [-d|-r] [-p id] <directory|file ...>\n"
-        "\tproject -C [-k] [-r] <directory ...>\n"
-        "\tproject [-p id] [-r] [-s] <directory ...>\n",
+        (
+            "\tproject [-d|-r] <directory|file ...>\n"
+            "\tproject -c [-0] [-d|-r] [-p id] <directory|file ...>\n"
+            "\tproject -C [-k] [-r] <directory ...>\n"
+            "\tproject [-p id] [-r] [-s] <directory ...>\n"
+        ),
     ),
     ("", "\n"),
     ("mount", "\tmount\n\tmount [-flvO] [-o opts] <-a | filesystem>\n"),
@@ -83,38 +102,46 @@ USAGES = (
     ("", "\n"),
     (
         "send",
-        "\tsend [-DLPbcehnpsvw] [-i|-I snapshot]\n"
-        "\t     [-R [-X dataset[,dataset]...]]     <snapshot>\n"
-        "\tsend [-DnvPLecw] [-i snapshot|bookmark] <filesystem|volume|snapshot>\n"
-        "\tsend [-DnPpvLec] [-i bookmark|snapshot] --redact <bookmark> <snapshot>\n"
-        "\tsend [-nvPe] -t <receive_resume_token>\n"
-        "\tsend [-Pnv] --saved filesystem\n",
+        (
+            "\tsend [-DLPbcehnpsvw] [-i|-I snapshot]\n"
+            "\t     [-R [-X dataset[,dataset]...]]     <snapshot>\n"
+            "\tsend [-DnvPLecw] [-i snapshot|bookmark] <filesystem|volume|snapshot>\n"
+            "\tsend [-DnPpvLec] [-i bookmark|snapshot] --redact <bookmark> <snapshot>\n"
+            "\tsend [-nvPe] -t <receive_resume_token>\n"
+            "\tsend [-Pnv] --saved filesystem\n"
+        ),
     ),
     (
         "receive",
-        "\treceive [-vMnsFhu] [-o <property>=<value>] ... [-x <property>] ...\n"
-        "\t    <filesystem|volume|snapshot>\n"
-        "\treceive [-vMnsFhu] [-o <property>=<value>] ... [-x <property>] ... \n"
-        "\t    [-d | -e] <filesystem>\n"
-        "\treceive -A <filesystem|volume>\n",
+        (
+            "\treceive [-vMnsFhu] [-o <property>=<value>] ... [-x <property>] ...\n"
+            "\t    <filesystem|volume|snapshot>\n"
+            "\treceive [-vMnsFhu] [-o <property>=<value>] ... [-x <property>] ... \n"
+            "\t    [-d | -e] <filesystem>\n"
+            "\treceive -A <filesystem|volume>\n"
+        ),
     ),
     ("", "\n"),
     (
         "allow",
-        "\tallow <filesystem|volume>\n"
-        '\tallow [-ldug] <"everyone"|user|group>[,...] <perm|@setname>[,...]\n'
-        "\t    <filesystem|volume>\n"
-        "\tallow [-ld] -e <perm|@setname>[,...] <filesystem|volume>\n"
-        "\tallow -c <perm|@setname>[,...] <filesystem|volume>\n"
-        "\tallow -s @setname <perm|@setname>[,...] <filesystem|volume>\n",
+        (
+            "\tallow <filesystem|volume>\n"
+            '\tallow [-ldug] <"everyone"|user|group>[,...] <perm|@setname>[,...]\n'
+            "\t    <filesystem|volume>\n"
+            "\tallow [-ld] -e <perm|@setname>[,...] <filesystem|volume>\n"
+            "\tallow -c <perm|@setname>[,...] <filesystem|volume>\n"
+            "\tallow -s @setname <perm|@setname>[,...] <filesystem|volume>\n"
+        ),
     ),
     (
         "unallow",
-        '\tunallow [-rldug] <"everyone"|user|group>[,...]\n'
-        "\t    [<perm|@setname>[,...]] <filesystem|volume>\n"
-        "\tunallow [-rld] -e [<perm|@setname>[,...]] <filesystem|volume>\n"
-        "\tunallow [-r] -c [<perm|@setname>[,...]] <filesystem|volume>\n"
-        "\tunallow [-r] -s @setname [<perm|@setname>[,...]] <filesystem|volume>\n",
+        (
+            '\tunallow [-rldug] <"everyone"|user|group>[,...]\n'
+            "\t    [<perm|@setname>[,...]] <filesystem|volume>\n"
+            "\tunallow [-rld] -e [<perm|@setname>[,...]] <filesystem|volume>\n"
+            "\tunallow [-r] -c [<perm|@setname>[,...]] <filesystem|volume>\n"
+            "\tunallow [-r] -s @setname [<perm|@setname>[,...]] <filesystem|volume>\n"
+        ),
     ),
     ("", "\n"),
     ("hold", "\thold [-r] <tag> <snapshot> ...\n"),
@@ -125,10 +152,12 @@ USAGES = (
     ("unload-key", "\tunload-key [-r] <-a | filesystem|volume>\n"),
     (
         "change-key",
-        "\tchange-key [-l] [-o keyformat=<value>]\n"
-        "\t    [-o keylocation=<value>] [-o pbkdf2iters=<value>]\n"
-        "\t    <filesystem|volume>\n"
-        "\tchange-key -i [-l] <filesystem|volume>\n",
+        (
+            "\tchange-key [-l] [-o keyformat=<value>]\n"
+            "\t    [-o keylocation=<value>] [-o pbkdf2iters=<value>]\n"
+            "\t    <filesystem|volume>\n"
+            "\tchange-key -i [-l] <filesystem|volume>\n"
+        ),
     ),
     ("redact", "\tredact <snapshot> <bookmark> <redaction_snapshot> ...\n"),
     ("wait", "\twait [-t <activity>] <filesystem>\n"),
@@ -156,7 +185,9 @@ def usage(verb: str, problem: str = "") -> Fail:
     if verb in ("get", "set", "list", "inherit"):
         text += _properties()
     else:
-        text += "\nFor the property list, run: zfs set|get\n\nFor the delegated permission list, run: zfs allow|unallow\n"
+        text += (
+            "\nFor the property list, run: zfs set|get\n\nFor the delegated permission list, run: zfs allow|unallow\n"
+        )
     return Fail((problem + "\n" if problem else "") + text.removesuffix("\n"), 2)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 
-# --- properties ------------------------------------------------------------------------------------------------------
+# --- properties ---
 
 
 def checked(error: str, wanted: dict[str, str], types: int, creating: bool) -> dict[str, str]:
@@ -60,7 +60,7 @@ def assignment(verb: str, text: str, known: dict[str, str]) -> None:
     known[full] = value
 
 
-# --- create ----------------------------------------------------------------------------------------------------------
+# --- create ---
 
 
 def create(s: State, argv: list[str]) -> int:
@@ -128,7 +128,9 @@ def _check_create(
         raise Fail(f"{error}: {problem}")
     pname, _, rel = name.partition("/")
     if not rel:
-        raise Fail(f"{error}: missing dataset name" if pname not in s.get("pools", {}) else f"{error}: dataset already exists")
+        raise Fail(
+            f"{error}: missing dataset name" if pname not in s.get("pools", {}) else f"{error}: dataset already exists"
+        )
     if ds.lookup(s, name) is not None:
         raise Fail(f"{error}: dataset already exists")
     values = checked(error, wanted, props.VOL if volume else props.FS, True)
@@ -169,13 +171,13 @@ def make(s: State, name: str, wanted: dict[str, str], volume: bool, size: int, s
     return dataset
 
 
-# --- set, inherit ------------------------------------------------------------------------------------------------------
+# --- set, inherit ---
 
 
 def set_property(s: State, argv: list[str]) -> int:
-    found, operands = options("set", argv[2:], "")
+    _found, operands = options("set", argv[2:], "")
     wanted: dict[str, str] = {}
-    names = []
+    names: list[str] = []
     for word in operands:
         if "=" in word and not names:
             key, _, value = word.partition("=")
@@ -210,8 +212,9 @@ def _set_one(s: State, name: str, wanted: dict[str, str]) -> None:
                 prop = props.find(key)
                 reason = "invalid property" if prop is None else "does not apply"
                 raise Fail(
-                    f"{error}: invalid property '{key}'" if reason == "invalid property" else
-                    f"{error}: this property can not be modified for snapshots"
+                    f"{error}: invalid property '{key}'"
+                    if reason == "invalid property"
+                    else f"{error}: this property can not be modified for snapshots"
                 )
             dataset.data["snaps"][snap]["props"][key] = [value, "local"]
         return
@@ -379,7 +382,7 @@ def _inherit_one(dataset: Dataset, name: str, to_received: bool) -> None:
     _refresh_mounts(dataset, name)
 
 
-# --- clone, promote, rename ----------------------------------------------------------------------------------------------
+# --- clone, promote, rename ---
 
 
 def clone(s: State, argv: list[str]) -> int:
@@ -463,7 +466,11 @@ def rename(s: State, argv: list[str]) -> int:
         raise Fail(f"{error}: {problem}")
     pname, _, rel = new.partition("/")
     if not dataset.rel or not rel:
-        raise Fail(f"cannot rename '{old}': operation crosses datasets or pools" if rel else f"{error}: operation crosses datasets or pools")
+        raise Fail(
+            f"cannot rename '{old}': operation crosses datasets or pools"
+            if rel
+            else f"{error}: operation crosses datasets or pools"
+        )
     if pname != dataset.pname:
         raise Fail(f"{error}: datasets must be within same pool")
     if new == old:
@@ -503,7 +510,7 @@ def _rename_snapshot(s: State, argv: list[str], old: str, new: str, recursive: b
     return 0
 
 
-# --- mount, unmount ------------------------------------------------------------------------------------------------------
+# --- mount, unmount ---
 
 
 def mount(s: State, argv: list[str]) -> int:
@@ -538,7 +545,13 @@ def mount(s: State, argv: list[str]) -> int:
         raise Fail(f"{error}: 'canmount' property is set to 'off'")
     if dataset.mount() is not None:
         raise Fail(f"{error}: filesystem already mounted")
-    extra = [word for letter, value in found if letter == "o" for word in value.split(",") if word in ("ro", "noexec", "nosuid", "noatime")]
+    extra = [
+        word
+        for letter, value in found
+        if letter == "o"
+        for word in value.split(",")
+        if word in ("ro", "noexec", "nosuid", "noatime")
+    ]
     try:
         natural = actions.mount_flags(dataset)
         actions.mount_at(dataset, point, [*(word for word in extra if word not in natural), *natural])
@@ -557,8 +570,8 @@ def unmount(s: State, argv: list[str]) -> int:
             if entry["type"] == "zfs" and "dataset" in entry and entry["target"] != "/":
                 try:
                     actions.unmount_entry(s, entry, force)
-                except Fail as error:
-                    warn(error.text)
+                except Fail as failed:
+                    warn(failed.text)
                     rc = 1
         return rc
     if not operands:
@@ -602,4 +615,16 @@ def _unmount_path(s: State, word: str, force: bool) -> int:
     return 0
 
 
-__all__ = ["checked", "clone", "create", "inherit", "make", "make_parents", "mount", "promote", "rename", "set_property", "unmount"]
+__all__ = [
+    "checked",
+    "clone",
+    "create",
+    "inherit",
+    "make",
+    "make_parents",
+    "mount",
+    "promote",
+    "rename",
+    "set_property",
+    "unmount",
+]

@@ -137,7 +137,16 @@ def _snapshot_value(item: Item, prop: props.Prop) -> tuple[str | int, str] | Non
         return ",".join(one.name for one in ds.clones(item.dataset, item.snap)), "-"
     if name == "volsize" and not item.dataset.volume:
         return None
-    if item.dataset.volume and name in ("devices", "exec", "setuid", "xattr", "version", "utf8only", "acltype", "nbmand"):
+    if item.dataset.volume and name in (
+        "devices",
+        "exec",
+        "setuid",
+        "xattr",
+        "version",
+        "utf8only",
+        "acltype",
+        "nbmand",
+    ):
         return None
     if item.dataset.volume and name in ("normalization", "casesensitivity"):
         return None
@@ -244,7 +253,7 @@ def property_value(item: Item, name: str, space: Space, parsable: bool) -> tuple
     return text_of(prop, found[0], parsable), found[1]
 
 
-# --- choosing datasets -----------------------------------------------------------------------------------------------
+# --- choosing datasets ---
 
 
 def expand(s: State, operands: list[str], types: int, depth: int | None, verb: str) -> tuple[list[Item], int]:
@@ -303,7 +312,7 @@ def _by_path(s: State, word: str) -> Item:
 
 
 def _collect(found: dict[str, Item], item: Item, types: int, depth: int | None, level: int) -> None:
-    if item.bit & types or depth is None and not (item.bit & 3 and not types & 3):
+    if item.bit & types or (depth is None and not (item.bit & 3 and not types & 3)):
         found[item.name] = item
     if item.snap or item.bookmark:
         return
@@ -338,7 +347,7 @@ def _depth(verb: str, flags: dict[str, str]) -> int | None:
     return 1 << 30 if "r" in flags else None
 
 
-# --- list ------------------------------------------------------------------------------------------------------------
+# --- list ---
 
 _SPACE = "name,available,used,usedbysnapshots,usedbydataset,usedbyrefreservation,usedbychildren"
 
@@ -352,11 +361,7 @@ def show_list(s: State, argv: list[str]) -> int:
         names_text = _SPACE
         types = types or 3
     names = _properties("list", names_text)
-    if not types:
-        types = 15 if any("@" in word or "#" in word for word in operands) else 3
-        types = 3 | (types & 12 if operands else 0)
-        # Listed by name, a snapshot shows; below a dataset only file systems and volumes do.
-        types = 3
+    types = types or 3
     depth = _depth("list", flags)
     if "t" in flags and not types & 3 and depth is None and operands:
         depth = 1
@@ -468,7 +473,7 @@ def _print_list(names: list[str], rows: list[list[str]]) -> None:
         print("  ".join(cells))
 
 
-# --- get -------------------------------------------------------------------------------------------------------------
+# --- get ---
 
 _FIELDS = ("name", "property", "value", "received", "source")
 _SOURCES = ("local", "default", "inherited", "received", "temporary", "none")
@@ -506,8 +511,8 @@ def get(s: State, argv: list[str]) -> int:
             if sources and kind not in sources:
                 continue
             received = _received(item, name)
-            row = {"name": item.name, "property": name, "value": text, "received": received, "source": source}
-            rows.append([row[field] for field in fields])
+            cells = {"name": item.name, "property": name, "value": text, "received": received, "source": source}
+            rows.append([cells[field] for field in fields])
     if "H" in flags:
         sys.stdout.write("".join("\t".join(row) + "\n" for row in rows))
         return rc
@@ -515,8 +520,8 @@ def get(s: State, argv: list[str]) -> int:
         table = [[field.upper() for field in fields], *rows]
         widths = [max(len(row[index]) for row in table) for index in range(len(fields))]
         for row in table:
-            cells = [cell if index == len(row) - 1 else cell.ljust(widths[index]) for index, cell in enumerate(row)]
-            print("  ".join(cells))
+            last = len(row) - 1
+            print("  ".join(cell if index == last else cell.ljust(widths[index]) for index, cell in enumerate(row)))
     return rc
 
 

@@ -48,7 +48,9 @@ def snapshot(s: State, argv: list[str]) -> int:
             raise Fail(f"cannot create snapshot '{full}': {problem}")
     for dataset, name in targets:
         if name in dataset.data["snaps"]:
-            raise Fail(f"cannot create snapshot '{dataset.name}@{name}': dataset already exists" + _none_created(targets))
+            raise Fail(
+                f"cannot create snapshot '{dataset.name}@{name}': dataset already exists" + _none_created(targets)
+            )
     txg = ds.next_txg(targets[0][0].pool)
     for dataset, name in targets:
         actions.snapshot(dataset, name, values, txg)
@@ -92,7 +94,7 @@ def rollback(s: State, argv: list[str]) -> int:
     return 0
 
 
-# --- holds, bookmarks, diff ---------------------------------------------------------------------------------------------
+# --- holds, bookmarks, diff ---
 
 
 def hold(s: State, argv: list[str]) -> int:
@@ -222,7 +224,9 @@ def diff(s: State, argv: list[str]) -> int:
         raise Fail(f"Badly formed snapshot name {operands[0]}: must be a snapshot name")
     new_path = dataset.directory
     if len(operands) == 2 and "@" in operands[1]:
-        other, snap = ds.open_snapshot(s, operands[1] if not operands[1].startswith("@") else dataset.name + operands[1])
+        other, snap = ds.open_snapshot(
+            s, operands[1] if not operands[1].startswith("@") else dataset.name + operands[1]
+        )
         if other.rel != dataset.rel:
             raise Fail(f"cannot diff '{operands[1]}': not an earlier snapshot from the same fs")
         new_path = dataset.snapshot_path(snap)
@@ -249,7 +253,7 @@ def _type_letter(change: tree.Change, old: str) -> str:
     return "/" if stat.S_ISDIR(mode) else "@" if stat.S_ISLNK(mode) else "|" if stat.S_ISFIFO(mode) else "F"
 
 
-# --- destroy -----------------------------------------------------------------------------------------------------------
+# --- destroy ---
 
 
 class Node:
@@ -463,9 +467,8 @@ def _destroy_snapshots(s: State, work: Destroy, word: str) -> int:
     for part in spec.split(","):
         matched = [node for one in family for node in _range(one, part)]
         nodes += matched
-        if not matched:
-            if "%" not in part and len(spec.split(",")) == 1:
-                raise Fail("could not find any snapshots to destroy; check snapshot names.")
+        if not matched and "%" not in part and len(spec.split(",")) == 1:
+            raise Fail("could not find any snapshots to destroy; check snapshot names.")
     if not nodes:
         raise Fail("could not find any snapshots to destroy; check snapshot names.")
     if not work.clones and not work.defer:

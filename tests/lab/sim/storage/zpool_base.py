@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
 
 _CREATE = """\
-\tcreate [-fnd] [-o property=value] ... 
-\t    [-O file-system-property=value] ... 
+\tcreate [-fnd] [-o property=value] ...\x20
+\t    [-O file-system-property=value] ...\x20
 \t    [-m mountpoint] [-R root] <pool> <vdev> ...
 """
 # In the order of ``zpool help``; an empty name is an empty line.
@@ -40,8 +40,10 @@ USAGES = (
     ("list", "\tlist [-gHLpPv] [-o property[,...]] [-T d|u] [pool] ... \n\t    [interval [count]]\n"),
     (
         "iostat",
-        "\tiostat [[[-c [script1,script2,...][-lq]]|[-rw]] [-T d | u] [-ghHLpPvy]\n"
-        "\t    [[pool ...]|[pool vdev ...]|[vdev ...]] [[-n] interval [count]]\n",
+        (
+            "\tiostat [[[-c [script1,script2,...][-lq]]|[-rw]] [-T d | u] [-ghHLpPvy]\n"
+            "\t    [[pool ...]|[pool vdev ...]|[vdev ...]] [[-n] interval [count]]\n"
+        ),
     ),
     (
         "status",
@@ -58,8 +60,7 @@ USAGES = (
     ("replace", "\treplace [-fsw] [-o property=value] <pool> <device> [new-device]\n"),
     (
         "split",
-        "\tsplit [-gLnPl] [-R altroot] [-o mntopts]\n"
-        "\t    [-o property=value] <pool> <newpool> [<device> ...]\n",
+        "\tsplit [-gLnPl] [-R altroot] [-o mntopts]\n\t    [-o property=value] <pool> <newpool> [<device> ...]\n",
     ),
     ("", "\n"),
     ("initialize", "\tinitialize [-c | -s] [-w] <pool> [<device> ...]\n"),
@@ -69,12 +70,14 @@ USAGES = (
     ("", "\n"),
     (
         "import",
-        "\timport [-d dir] [-D]\n"
-        "\timport [-o mntopts] [-o property=value] ... \n"
-        "\t    [-d dir | -c cachefile] [-D] [-l] [-f] [-m] [-N] [-R root] [-F [-n]] -a\n"
-        "\timport [-o mntopts] [-o property=value] ... \n"
-        "\t    [-d dir | -c cachefile] [-D] [-l] [-f] [-m] [-N] [-R root] [-F [-n]]\n"
-        "\t    [--rewind-to-checkpoint] <pool | id> [newpool]\n",
+        (
+            "\timport [-d dir] [-D]\n"
+            "\timport [-o mntopts] [-o property=value] ... \n"
+            "\t    [-d dir | -c cachefile] [-D] [-l] [-f] [-m] [-N] [-R root] [-F [-n]] -a\n"
+            "\timport [-o mntopts] [-o property=value] ... \n"
+            "\t    [-d dir | -c cachefile] [-D] [-l] [-f] [-m] [-N] [-R root] [-F [-n]]\n"
+            "\t    [--rewind-to-checkpoint] <pool | id> [newpool]\n"
+        ),
     ),
     ("export", "\texport [-af] <pool> ...\n"),
     ("upgrade", "\tupgrade\n\tupgrade -v\n\tupgrade [-V version] <-a | pool ...>\n"),
@@ -193,12 +196,15 @@ def compatibility(value: str) -> tuple[list[str] | None, str]:
 
 
 def _compatibility_file(name: str) -> list[str] | None:
-    places = [name] if name.startswith("/") else [f"/etc/zfs/compatibility.d/{name}", f"/usr/share/zfs/compatibility.d/{name}"]
+    places = (
+        [name]
+        if name.startswith("/")
+        else [f"/etc/zfs/compatibility.d/{name}", f"/usr/share/zfs/compatibility.d/{name}"]
+    )
     for path in places:
         if os.path.isfile(path):
             with open(path, encoding="utf-8", errors="replace") as handle:
-                words = [word for line in handle for word in line.split("#")[0].replace(",", " ").split()]
-            return words
+                return [word for line in handle for word in line.split("#")[0].replace(",", " ").split()]
     return None
 
 

@@ -102,9 +102,7 @@ def create(s: State, argv: list[str]) -> int:
         raise base.usage("create", "missing vdev specification")
     name = operands[0]
     if "/" in name:
-        raise Fail(
-            f"cannot create '{name}': invalid character '/' in pool name\nuse 'zfs create' to create a dataset"
-        )
+        raise Fail(f"cannot create '{name}': invalid character '/' in pool name\nuse 'zfs create' to create a dataset")
     vdevs, group = resolve(s, operands[1:])
     check_use(s, vdevs, request.force)
     _check_mountpoint(request, name)
@@ -126,9 +124,7 @@ def create(s: State, argv: list[str]) -> int:
     return 0
 
 
-def build(
-    s: State, request: Request, name: str, vdevs: list[Record], group: str, allowed: list[str] | None
-) -> None:
+def build(s: State, request: Request, name: str, vdevs: list[Record], group: str, allowed: list[str] | None) -> None:
     """Make the pool, mount its root, label its devices."""
     error = f"cannot create '{name}'"
     problem = base.name_problem(name, creating=True)
@@ -212,13 +208,10 @@ def _check_mountpoint(request: Request, name: str) -> None:
         return
     except OSError as error:
         raise Fail(
-            f"mountpoint '{path}' : {strerror(error.errno)}\n"
-            "use '-m' option to provide a different default"
+            f"mountpoint '{path}' : {strerror(error.errno)}\nuse '-m' option to provide a different default"
         ) from None
     if content:
-        raise Fail(
-            f"mountpoint '{path}' exists and is not empty\nuse '-m' option to provide a different default"
-        )
+        raise Fail(f"mountpoint '{path}' exists and is not empty\nuse '-m' option to provide a different default")
 
 
 def resolve(s: State, words: list[str]) -> tuple[list[Record], str]:
@@ -276,7 +269,11 @@ def check_use(s: State, vdevs: list[Record], force: bool) -> None:
             fatal = True
     if not problems:
         return
-    head = "the following errors must be manually repaired:" if force and fatal else "use '-f' to override the following errors:"
+    head = (
+        "the following errors must be manually repaired:"
+        if force and fatal
+        else "use '-f' to override the following errors:"
+    )
     raise Fail("\n".join(["invalid vdev specification", head, *problems]))
 
 
@@ -312,7 +309,8 @@ def destroy(s: State, argv: list[str]) -> int:
         if pool["host"]:
             point = {data["guid"]: rel for rel, data in pool["datasets"].items()}
             target = next(
-                (e["target"] for e in s["mounts"] if e.get("dataset") in point and not (found and found[0][0] == "f")), "/"
+                (e["target"] for e in s["mounts"] if e.get("dataset") in point and not (found and found[0][0] == "f")),
+                "/",
             )
             raise Fail(f"cannot unmount '{target}': {actions.BUSY}")
         actions.unmount_pool(s, name, bool(found))
@@ -357,7 +355,9 @@ def check_property(error: str, name: str, value: str, creating: bool = False) ->
         if not value.isdigit():
             raise Fail(f"{error}: bad numeric value '{value}'")
         if value != "0" and not 9 <= int(value) <= 16:
-            raise Fail(f"{error}: property 'ashift' number {value} is invalid, only values between 9 and 16 are allowed.")
+            raise Fail(
+                f"{error}: property 'ashift' number {value} is invalid, only values between 9 and 16 are allowed."
+            )
         return value
     if full == "cachefile":
         if value not in ("", "none") and not value.startswith("/"):

@@ -141,8 +141,10 @@ def do_import(s: State, argv: list[str]) -> int:
         raise base.usage("import", "too many arguments")
     for place in request.places:
         if not os.path.exists(place):
-            raise Fail(f"cannot import: unable to open {place}: No such file or directory") if operands else Fail(
-                f"unable to open {place}: No such file or directory"
+            raise (
+                Fail(f"cannot import: unable to open {place}: No such file or directory")
+                if operands
+                else Fail(f"unable to open {place}: No such file or directory")
             )
     groups = candidates(s, request)
     if not operands:

@@ -225,7 +225,7 @@ def get(s: State, argv: list[str]) -> int:
     return rc
 
 
-# --- status --------------------------------------------------------------------------------------------------------
+# --- status ---
 
 _FEATURES_MISSING = """\
 status: Some supported and requested features are not enabled on the pool.
@@ -278,7 +278,9 @@ def _status_one(s: State, pname: str, flags: dict[str, str]) -> str:
         if "g" in flags:
             name = vdev["guid"]
         elif "L" in flags:
-            name = base.device_name(os.path.realpath(vdev["path"]) if vdev["kind"] == "file" else vdev["path"], "P" in flags)
+            name = base.device_name(
+                os.path.realpath(vdev["path"]) if vdev["kind"] == "file" else vdev["path"], "P" in flags
+            )
         else:
             name = base.device_name(vdev["path"], "P" in flags)
         note = "  (untrimmed)" if "t" in flags and not pool.get("trimmed") else ""
