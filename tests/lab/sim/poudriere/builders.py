@@ -11,9 +11,10 @@ from typing import Callable, TextIO
 
 from . import failures, packaging, portlog, queue
 from .clock import Clock, duration
+from .config import sysctl
 from .context import Context
 from .portstree import PKG_ORIGIN, Port
-from .repository import Repository, host_osversion
+from .repository import Repository
 from .session import Session
 from .statusfiles import BuildStatus
 from .versions import abi
@@ -228,8 +229,8 @@ class Builder:
         user = ("nobody", 65534, 65534) if config.yes("BUILD_AS_NON_ROOT") else ("root", 0, 0)
         allowed = build.allow_make_jobs or port.origin == PKG_ORIGIN
         return portlog.Surroundings(
-            build.session.master, build.session.version, build.session.arch, host_osversion(), build.session.osversion,
-            self.identity, config.data, build.next_job, self.jail_ids,
+            build.session.master, build.session.version, build.session.arch, str(sysctl("kern.osreldate")),
+            build.session.osversion, self.identity, config.data, build.next_job, self.jail_ids,
             portlog.makeconf(build.makeconf, allowed), user)
 
     def _phases(self, port: Port, place: portlog.Surroundings, stream: TextIO) -> str | None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 
@@ -22,6 +23,13 @@ DEFAULTS = {"ATOMIC_PACKAGE_REPOSITORY": "yes", "COMMIT_PACKAGES_ON_FAILURE": "y
             "FREEBSD_HOST": "https://download.FreeBSD.org", "ZROOTFS": "/poudriere"}
 #: As poudriere does, an unset or placeholder host means FreeBSD's own.
 PLACEHOLDERS = ("_PROTO_", "_CHANGE_THIS_")
+
+
+@functools.cache
+def sysctl(name: str) -> int:
+    """Return a number that the kernel tells, 0 when it does not; asked for once."""
+    answer = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, check=False).stdout.strip()
+    return int(answer) if answer.isdigit() else 0
 
 
 class Config:
@@ -111,8 +119,7 @@ class Config:
         value = self.values.get("PARALLEL_JOBS", "")
         if value.isdigit() and int(value) > 0:
             return int(value)
-        answer = subprocess.run(["sysctl", "-n", "hw.ncpu"], capture_output=True, text=True, check=False).stdout.strip()
-        return int(answer) if answer.isdigit() else 2
+        return sysctl("hw.ncpu") or 1
 
     @property
     def scale(self) -> float | None:

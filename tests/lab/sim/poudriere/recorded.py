@@ -54,8 +54,9 @@ def setup() -> None:
                                     "/!\\ ERRORS /!\\\n\nWITHOUT_NLS is unsupported, please use OPTIONS_UNSET=NLS,\n\n"
                                     "or\n\nports-mgmt_pkg_UNSET+=NLS\n\ninstead\n"}}
     wrong_world = {"sysutils/world": {"PORTVERSION": ""}}
+    config = Config(DEFAULT_ETC, {"NO_ZFS": "yes"}, {})
     for start, overrides in ((FIRST, wrong_world), (SECOND, wrong_pkg), (THIRD, {})):
-        _bulk(start + shift, overrides)
+        _bulk(config, start + shift, overrides)
 
 
 def boot() -> None:
@@ -109,8 +110,8 @@ def _git() -> None:
         os.symlink(GIT, "/usr/local/bin/git")
 
 
-def _bulk(start: int, overrides: dict[str, dict[str, str]]) -> None:
+def _bulk(config: Config, start: int, overrides: dict[str, dict[str, str]]) -> None:
     """Let a build have happened: in frozen time, without a word."""
     clock = FrozenClock(start)
-    context = Context(Config(DEFAULT_ETC, {"NO_ZFS": "yes"}, {}), Output("bulk.sh", clock, quiet=True), clock)
+    context = Context(config, Output("bulk.sh", clock, quiet=True), clock)
     BulkRun(context, Plan(jail="base", tree="default", files=["/tmp/list"], overrides=overrides)).run()

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 import tarfile
 from typing import Callable
 
@@ -331,9 +330,3 @@ def _clone(source: str, target: str) -> None:
         return new
 
     shutil.copytree(source, target, symlinks=True, copy_function=link)
-
-
-def host_osversion() -> str:
-    """Return what ``Host OSVERSION`` shows."""
-    return subprocess.run(["sysctl", "-n", "kern.osreldate"], capture_output=True, text=True,
-                          check=False).stdout.strip() or "1302001"

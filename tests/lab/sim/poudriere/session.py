@@ -9,6 +9,7 @@ import shutil
 from typing import Callable
 
 from . import makefile
+from .config import sysctl
 from .context import Context, master_name
 from .output import Failure
 from .running import Lock, RunningJails
@@ -97,18 +98,12 @@ class Session:
 
     def _warn_newer(self) -> None:
         out = self.context.out
-        host = self._host_osversion()
+        host = sysctl("kern.osreldate")
         if host and self.osversion > host:
             out.warn(f"!!! Jail is newer than host. (Jail: {self.osversion}, Host: {host}) !!!")
             for line in ("This is not supported.", "Host kernel must be same or newer than jail.",
                          "Expect build failures."):
                 out.warn(line)
-
-    def _host_osversion(self) -> int:
-        import subprocess
-
-        answer = subprocess.run(["sysctl", "-n", "kern.osreldate"], capture_output=True, text=True, check=False)
-        return int(answer.stdout) if answer.stdout.strip().isdigit() else 0
 
     def _resolver(self) -> None:
         source = self.context.config.values.get("RESOLV_CONF", "/etc/resolv.conf")
