@@ -318,7 +318,7 @@ def want(params: Mapping[str, Any], sets: List[str]) -> Wanted:
     inputs = {
         "content": params["content_key"],
         "size": size,
-        "pool": pool,
+        "name": pool,
         "boot environment": params["boot_environment"],
         "compatibility": compatibility or "off",
         "properties": properties,
