@@ -152,23 +152,29 @@ class Client:
         self._sleep = sleep
         self._opener: Optional[urllib.request.OpenerDirector] = None
 
-    def prepare(self, url: str) -> None:
-        """Find the CA certificates when ``url`` needs them: once, before threads share this client."""
+    def prepare(self, url: str) -> urllib.request.OpenerDirector:
+        """Find the CA certificates: once, before threads share this client.
+
+        :raises ToolError: ``url`` needs them and there are none; a plain mirror may still send us to an https one.
+        """
         if self._opener is None:
             handlers: List[Any] = [_NoDowngrade()]
-            if _scheme(url) == "https":
+            try:
                 handlers.append(urllib.request.HTTPSHandler(context=tls_context()))
+            except ToolError:
+                if _scheme(url) == "https":
+                    raise
             self._opener = urllib.request.build_opener(*handlers)
             self._opener.addheaders = [("User-Agent", "freehyve.builder"), ("Accept-Encoding", "identity")]
+        return self._opener
 
     def _open(self, url: str, method: str = "GET", offset: int = 0) -> Any:
-        self.prepare(url)
+        opener = self.prepare(url)
         request = urllib.request.Request(url, method=method)
         if offset:
             request.add_header("Range", f"bytes={offset}-")
         try:
-            assert self._opener is not None
-            return self._opener.open(request, timeout=self.timeout)
+            return opener.open(request, timeout=self.timeout)
         except urllib.error.HTTPError as exc:
             exc.close()
             if exc.code in (404, 410):

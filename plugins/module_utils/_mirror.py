@@ -49,9 +49,8 @@ def split_arch(arch: str) -> Tuple[str, str]:
     """
     full = arch if "/" in arch else f"{arch}/{arch}"
     if full not in ARCHES:
-        choice = ", ".join(a.split("/")[0] if a.split("/")[0] == a.split("/")[1] else a for a in ARCHES)
-        raise ToolError(f"arch '{arch}': unknown; one of {choice}")
-    target, _, target_arch = full.partition("/")
+        raise ToolError(f"arch '{arch}': unknown; one of {', '.join(ARCHES)}")
+    target, target_arch = full.split("/")
     return target, target_arch
 
 

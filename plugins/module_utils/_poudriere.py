@@ -152,8 +152,8 @@ def base_argv(etcdir: str) -> List[str]:
 
 def poudriere_arch(arch: str) -> str:
     """``amd64``, ``amd64/amd64`` → ``amd64``; ``arm64/aarch64`` → ``arm64.aarch64`` (as jail.sh stores ``-a``)."""
-    target, _, target_arch = arch.partition("/")
-    return target if target_arch in ("", target) else f"{target}.{target_arch}"
+    parts = arch.split("/")
+    return parts[0] if parts[0] == parts[-1] else ".".join(parts)
 
 
 def check_jail_name(name: str) -> None:

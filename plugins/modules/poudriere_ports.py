@@ -228,8 +228,9 @@ def head_of(heads: str, source: str, version: str) -> str:
     """
     refs = {}
     for line in heads.splitlines():
-        commit, _, ref = line.partition("\t")
-        refs[ref] = commit
+        commit, tab, ref = line.partition("\t")
+        if tab:
+            refs[ref] = commit
     if version == "quarterly":
         branches = sorted(match.group(1) for match in map(_QUARTERLY.match, refs) if match)
         if not branches:

@@ -338,4 +338,5 @@ def test_a_host_without_certificates_is_told_what_to_install(monkeypatch: pytest
     monkeypatch.setattr(_download, "CA_FILES", (nothing,))
     monkeypatch.setattr(_download, "CA_DIRECTORIES", (nothing,))
     with pytest.raises(ToolError, match="install the package ca_root_nss"):
-        _download.tls_context()
+        Client().prepare("https://m.example")
+    Client().prepare("http://m.example")
