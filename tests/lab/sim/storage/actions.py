@@ -54,7 +54,8 @@ def mount_at(dataset: Dataset, target: str, flags: list[str] | None = None) -> N
     flags = mount_flags(dataset) if flags is None else flags
     os.makedirs(target, exist_ok=True)
     place = os.path.realpath(target)
-    kernel.bind(dataset.directory, place, "ro" in flags)
+    if place != mounts.RESERVED:
+        kernel.bind(dataset.directory, place, "ro" in flags)
     mounts.add(dataset.s, dataset.name, place, "zfs", flags, dataset=dataset.data["guid"])
 
 
@@ -316,7 +317,12 @@ def clone(dataset: Dataset, snap: str, pname: str, rel: str, values: dict[str, s
 def drop(dataset: Dataset) -> None:
     """Remove a dataset that nothing depends on and that is not mounted."""
     remove_mountpoint(dataset)
-    tree.remove(dataset.directory)
+    try:
+        tree.remove(dataset.directory)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        raise Fail(f"cannot destroy '{dataset.name}': dataset is busy") from None
     for name in list(dataset.data["snaps"]):
         tree.remove(dataset.snapshot_path(name))
     s, pname = dataset.s, dataset.pname

@@ -87,7 +87,7 @@ def _one_argument(s: State, node: str, options: list[str], update: bool) -> int:
             entry["flags"].insert(0, "ro")
         elif word in ("rw", "noro") and "ro" in entry["flags"]:
             entry["flags"].remove("ro")
-    if entry["target"] != "/":
+    if entry["target"] not in ("/", mounts.RESERVED):
         kernel.remount(entry["target"], "ro" in entry["flags"])
     return 0
 

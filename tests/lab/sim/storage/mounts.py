@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     State = dict[str, Any]
     Entry = dict[str, Any]
 
+# The lab's own directory: a dataset whose mount point this is counts as mounted, yet nothing is mounted over the lab.
+RESERVED = "/lab"
+
 # flag -> what mount(8) without -p calls it, in mount(8)'s order
 LONG = (
     ("async", "asynchronous"),
@@ -76,7 +79,8 @@ def below(s: State, target: str) -> list[Entry]:
 
 def unmount(s: State, entry: Entry, force: bool = False) -> None:
     """Undo a mount. Raises OSError(EBUSY) when it is in use."""
-    kernel.umount(entry["target"], force)
+    if entry["target"] != RESERVED:
+        kernel.umount(entry["target"], force)
     table(s).remove(entry)
     if force:
         # A lazy detach takes what was mounted below along.
@@ -118,6 +122,7 @@ def absolute(path: str) -> str:
 
 
 __all__ = [
+    "RESERVED",
     "absolute",
     "add",
     "at",

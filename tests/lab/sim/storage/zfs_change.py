@@ -256,7 +256,7 @@ def _refresh_mounts(dataset: Dataset, key: str) -> None:
         if entry is None:
             continue
         flags = actions.mount_flags(one)
-        if ("ro" in flags) != ("ro" in entry["flags"]) and entry["target"] != "/":
+        if ("ro" in flags) != ("ro" in entry["flags"]) and entry["target"] not in ("/", mounts.RESERVED):
             kernel.remount(entry["target"], "ro" in flags)
         entry["flags"] = flags
 
@@ -567,7 +567,7 @@ def unmount(s: State, argv: list[str]) -> int:
     if "a" in flags:
         rc = 0
         for entry in list(reversed(mounts.table(s))):
-            if entry["type"] == "zfs" and "dataset" in entry and entry["target"] != "/":
+            if entry["type"] == "zfs" and "dataset" in entry and entry["target"] not in ("/", mounts.RESERVED):
                 try:
                     actions.unmount_entry(s, entry, force)
                 except Fail as failed:

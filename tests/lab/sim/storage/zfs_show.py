@@ -153,7 +153,7 @@ def _snapshot_value(item: Item, prop: props.Prop) -> tuple[str | int, str] | Non
     if name in fixed:
         return fixed[name], "-"
     value, source = ds.setting(item.dataset, name)
-    if prop.mode == "once" or name == "version":
+    if (prop.mode == "once" and name != "encryption") or name == "version":
         return value, "-"
     if source == "local" or source == "received":
         source = f"inherited from {item.dataset.name}"
@@ -229,7 +229,7 @@ def text_of(prop: props.Prop, value: str | int, parsable: bool) -> str:
         return str(value)
     if value == 0 and prop.name in ("quota", "reservation", "refquota", "refreservation"):
         return "none"
-    return units.nicenum(value)
+    return units.nicebytes(value)
 
 
 def property_value(item: Item, name: str, space: Space, parsable: bool) -> tuple[str, str]:
@@ -505,7 +505,7 @@ def get(s: State, argv: list[str]) -> int:
     for item in items:
         for name in _all_names(item) if every else names:
             text, source = property_value(item, name, space, "p" in flags)
-            if every and text == "-" and source == "-" and name not in ("mounted",):
+            if every and text == "-" and source == "-":
                 continue
             kind = "inherited" if source.startswith("inherited") else "none" if source == "-" else source
             if sources and kind not in sources:

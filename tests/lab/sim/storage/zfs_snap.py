@@ -35,7 +35,7 @@ def snapshot(s: State, argv: list[str]) -> int:
     for word in operands:
         base, at, name = word.partition("@")
         if not at:
-            raise usage("snapshot", f"cannot open '{word}': missing '@' delimiter in snapshot name")
+            raise usage("snapshot")
         dataset = ds.lookup(s, base)
         if dataset is None:
             problem = ds.name_problem(base, "dataset")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from . import actions, geom, label, poolprops, pools, props
+from . import actions, geom, label, mounts, poolprops, pools, props
 from . import zpool_base as base
 from .datasets import Dataset
 from .errors import Fail, strerror, warn
@@ -202,6 +202,8 @@ def _check_mountpoint(request: Request, name: str) -> None:
     if point is not None and not point.startswith("/"):
         raise Fail(f"invalid mountpoint '{point}': must be an absolute path, 'legacy', or 'none'")
     path = f"{request.altroot}/{name}" if point is None else f"{request.altroot}{point}"
+    if os.path.realpath(path) == mounts.RESERVED:
+        return
     try:
         content = os.listdir(path)
     except FileNotFoundError:

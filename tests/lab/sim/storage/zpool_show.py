@@ -308,6 +308,8 @@ def history(s: State, argv: list[str]) -> int:
 def iostat(s: State, argv: list[str]) -> int:
     _found, operands = base.options("iostat", argv[2:], "c:glLnpPqrT:vwyhH")
     chosen, rc = choose(s, [word for word in operands if not word.isdigit()])
+    if not chosen:
+        return rc
     width = max([10, *(len(name) for name in chosen)])
     print(f"{'':<{width}}  {'capacity':^11}  {'operations':^11}  {'bandwidth':^11}".rstrip())
     print(f"{'pool':<{width}}  alloc   free   read  write   read  write")
