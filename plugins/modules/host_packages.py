@@ -10,7 +10,8 @@ short_description: Install packages on a FreeBSD build host
 version_added: 0.1.0
 description:
   - Installs those of the named packages that are missing, with one V(pkg install).
-  - Never upgrades or removes a package.
+  - A package whose command is there already counts as installed, whoever put it there.
+  - Refuses when pkg would remove a package to make room for another.
 author:
   - The freehyve.builder authors (@freehyve)
 attributes:
@@ -29,12 +30,27 @@ options:
     type: list
     elements: str
     required: true
+  commands:
+    description:
+      - By package, the command that it is wanted for, by name or absolute path. When the builder has the command,
+        the package is not missing, even if it came from elsewhere or in another flavor.
+    type: dict
+    default: {}
+  repository:
+    description: Name of the only repository to take packages from; all that are set up when not given.
+    type: str
 """
 
 EXAMPLES = r"""
 - name: What a build host needs
   freehyve.builder.host_packages:
     names: [poudriere, git]
+
+- name: From the site's own repository, unless the commands are there
+  freehyve.builder.host_packages:
+    names: [poudriere-devel, git]
+    commands: {poudriere-devel: poudriere, git: git}
+    repository: freehyve
 """
 
 RETURN = r"""
@@ -52,7 +68,7 @@ versions:
 """
 
 import re
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import AbstractSet, Any, Dict, FrozenSet, List, Mapping, Optional, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -73,47 +89,104 @@ def parse_query(text: str) -> Dict[str, str]:
 
 def observe(runner: Runner) -> Dict[str, str]:
     # pkg -N: is there a package database, and pkg itself? Never let /usr/sbin/pkg bootstrap while we only look.
-    if runner.run(["pkg", "-N"], ok=(0, 1)).rc != 0:
+    if runner.which("pkg") is None or runner.run(["pkg", "-N"], ok=(0, 1)).rc != 0:
         return {}
     return parse_query(runner.run(["pkg", "query", "%n %v"], ok=(0, 69, 70)).stdout)
 
 
-def plan(names: Sequence[str], installed: Mapping[str, str]) -> List[Step]:
-    missing = [name for name in names if name not in installed]
+def present(runner: Runner, commands: Mapping[str, str]) -> FrozenSet[str]:
+    """Packages whose command the builder has."""
+    return frozenset(name for name, command in commands.items() if runner.which(command) is not None)
+
+
+def install_argv(names: Sequence[str], repository: Optional[str] = None, dry: bool = False) -> List[str]:
+    options = ["-n"] if dry else []
+    options += ["-r", repository] if repository else []
+    return ["pkg", "install", "-y", *options, *names]
+
+
+def plan(
+    names: Sequence[str],
+    installed: Mapping[str, str],
+    there: AbstractSet[str] = frozenset(),
+    repository: Optional[str] = None,
+) -> List[Step]:
+    missing = [name for name in names if name not in installed and name not in there]
     if not missing:
         return []
-    return [Step("pkg install " + " ".join(missing), "not installed", ("pkg", "install", "-y", *missing))]
+    return [Step("pkg install " + " ".join(missing), "not installed", install_argv(missing, repository))]
+
+
+def removals(stdout: str) -> List[str]:
+    """What a dry run of ``pkg install`` would remove: a heading, then a line ``TAB name: version`` each."""
+    found: List[str] = []
+    listing = False
+    for line in stdout.splitlines():
+        if line.endswith("to be REMOVED:"):
+            listing = True
+        elif listing and line.startswith("\t"):
+            found.append(line.strip().partition(":")[0])
+        else:
+            listing = False
+    return found
+
+
+def refuse_removals(runner: Runner, step: Step, repository: Optional[str]) -> None:
+    """Raise when installing would remove something: it is the user's, and may be what the host lives on."""
+    names = step.action.split()[2:]
+    # A dry run exits with 1 when there is something to do.
+    done = runner.run(install_argv(names, repository, dry=True), ok=(0, 1))
+    gone = removals(done.stdout)
+    if gone:
+        raise ToolError(
+            f"packages {' '.join(names)}: refusing to install, pkg would remove {' '.join(gone)}; "
+            "remove it yourself, or ask for other packages"
+        )
+
+
+def apply(runner: Runner, step: Step, repository: Optional[str]) -> None:
+    refuse_removals(runner, step, repository)
+    runner.run(step.argv, failed="packages: cannot be installed")
+    versions = observe(runner)
+    missing = [name for name in step.action.split()[2:] if name not in versions]
+    if missing:
+        raise ToolError(f"package '{missing[0]}': pkg install succeeded, but pkg query does not know it")
+
+
+def execute(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
+    """Look, plan, and do unless in check mode."""
+    names: List[str] = list(dict.fromkeys(params["names"]))
+    for name in names:
+        if not re.match(r"^[A-Za-z0-9_][A-Za-z0-9_.+@~-]*$", name):
+            raise ToolError(f"package '{name}': not a package's name; give it without category and version")
+    installed = observe(runner)
+    there = present(runner, params["commands"])
+    steps = plan(names, installed, there, params["repository"])
+    before = {name: installed[name] for name in names if name in installed}
+    after = {name: installed.get(name, "newest") for name in names if name in installed or name not in there}
+    if steps and not check_mode:
+        apply(runner, steps[0], params["repository"])
+        versions = observe(runner)
+        after = {name: versions[name] for name in names if name in versions}
+    return {
+        "changed": bool(steps),
+        "actions": [step.as_dict() for step in steps],
+        "versions": before if check_mode else after,
+        "diff": diff_of(before, after),
+    }
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"names": {"type": "list", "elements": "str", "required": True}}, supports_check_mode=True
+        argument_spec={
+            "names": {"type": "list", "elements": "str", "required": True},
+            "commands": {"type": "dict", "default": {}},
+            "repository": {"type": "str"},
+        },
+        supports_check_mode=True,
     )
-
-    def body() -> Dict[str, Any]:
-        names: List[str] = list(dict.fromkeys(module.params["names"]))
-        for name in names:
-            if not re.match(r"^[A-Za-z0-9_][A-Za-z0-9_.+@~-]*$", name):
-                raise ToolError(f"package '{name}': not a package's name; give it without category and version")
-        runner = Runner({"ASSUME_ALWAYS_YES": "yes"})
-        installed = observe(runner)
-        steps = plan(names, installed)
-        after = {name: installed.get(name, "newest") for name in names}
-        if steps and not module.check_mode:
-            runner.run(steps[0].argv, failed="packages: cannot be installed")
-            after = {name: version for name, version in observe(runner).items() if name in names}
-            missing = [name for name in names if name not in after]
-            if missing:
-                raise ToolError(f"package '{missing[0]}': pkg install succeeded, but pkg query does not know it")
-        before = {name: installed[name] for name in names if name in installed}
-        return {
-            "changed": bool(steps),
-            "actions": [step.as_dict() for step in steps],
-            "versions": before if module.check_mode else after,
-            "diff": diff_of(before, after),
-        }
-
-    run_module(module, body)
+    runner = Runner({"ASSUME_ALWAYS_YES": "yes"})
+    run_module(module, lambda: execute(runner, module.params, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ short_description: Load FreeBSD kernel modules, now and at every boot
 version_added: 0.1.0
 description:
   - Loads modules with V(kldload -n) and adds them to C(kld_list) of rc.conf with sysrc.
-  - A module that is compiled into the kernel counts as loaded.
+  - A module that is compiled into the kernel is loaded, now and at boot, and one that loader.conf loads at boot needs
+    no entry in C(kld_list).
 author:
   - The freehyve.builder authors (@freehyve)
 attributes:
@@ -69,20 +70,34 @@ from ansible_collections.freehyve.builder.plugins.module_utils._runner import Ru
 
 @dataclass(frozen=True)
 class Observed:
-    """Which of the asked-for modules are loaded, and kld_list of rc.conf in order."""
+    """Of the asked-for modules those loaded and those that boot brings anyway; kld_list of rc.conf in order."""
 
     loaded: FrozenSet[str]
     kld_list: Tuple[str, ...]
+    at_boot: FrozenSet[str] = frozenset()
 
 
-def observe(runner: Runner, names: Sequence[str]) -> Observed:
-    loaded = frozenset(
-        name
-        for name in names
-        if any(runner.run(["kldstat", "-q", option, name], ok=(0, 1)).rc == 0 for option in ("-m", "-n"))
-    )
+def observe(runner: Runner, names: Sequence[str], boot: bool = True) -> Observed:
+    # -n knows files, which kldload loads; -m knows modules in them, and those that are part of the kernel.
+    files = frozenset(name for name in names if runner.run(["kldstat", "-q", "-n", name], ok=(0, 1)).rc == 0)
+    others = [name for name in names if name not in files]
+    inside = frozenset(name for name in others if runner.run(["kldstat", "-q", "-m", name], ok=(0, 1)).rc == 0)
+    if not boot:
+        return Observed(files | inside, ())
     listed = runner.run(["sysrc", "-n", "kld_list"], ok=(0, 1))
-    return Observed(loaded, tuple(listed.stdout.split()) if listed.rc == 0 else ())
+    kld_list = tuple(listed.stdout.split()) if listed.rc == 0 else ()
+    asked = [name for name in names if name not in kld_list and name not in inside]
+    loader = frozenset(name for name in asked if _loader_loads(runner, name))
+    return Observed(files | inside, kld_list, inside | loader)
+
+
+def _loader_loads(runner: Runner, name: str) -> bool:
+    """Whether loader.conf(5) says ``NAME_load="YES"``."""
+    variable = f"{name}_load"
+    if not re.match(r"^[A-Za-z0-9_]+$", variable):
+        return False
+    done = runner.run(["sysrc", "-f", "/boot/loader.conf", "-n", variable], ok=(0, 1))
+    return done.rc == 0 and done.stdout.strip().upper() == "YES"
 
 
 def plan(names: Sequence[str], boot: bool, observed: Observed) -> List[Step]:
@@ -93,7 +108,7 @@ def plan(names: Sequence[str], boot: bool, observed: Observed) -> List[Step]:
         steps += [
             Step(f"add {name} to kld_list", "not loaded at boot", ("sysrc", f"kld_list+={name}"))
             for name in names
-            if name not in observed.kld_list
+            if name not in observed.kld_list and name not in observed.at_boot
         ]
     return steps
 
@@ -113,15 +128,14 @@ def main() -> None:
             if not re.match(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", name):
                 raise ToolError(f"kernel module '{name}': not a module's name; give it as kldload(8) takes it")
         runner = Runner()
-        observed = observe(runner, names)
+        observed = observe(runner, names, module.params["boot"])
         steps = plan(names, module.params["boot"], observed)
         if not module.check_mode:
             for step in steps:
                 runner.run(step.argv, failed=step.action)
         loaded = observed.loaded if module.check_mode else frozenset(names)
-        after = {"loaded": sorted(names), "kld_list": sorted(set(observed.kld_list) | set(names))}
-        if not module.params["boot"]:
-            after["kld_list"] = sorted(observed.kld_list)
+        added = {name for name in names if name not in observed.at_boot} if module.params["boot"] else set()
+        after = {"loaded": sorted(names), "kld_list": sorted(set(observed.kld_list) | added)}
         return {
             "changed": bool(steps),
             "actions": [step.as_dict() for step in steps],
