@@ -1,42 +1,56 @@
 #!/bin/sh
 # Put Python on a FreeBSD host that has none. Base system only; pkg(7) bootstraps pkg(8) itself.
-# usage: bootstrap.sh INTERPRETER REPOSITORY-URL SIGNATURE
+# usage: bootstrap.sh INTERPRETER REPOSITORY-URL SIGNATURE REPOSITORY-CONF
 set -eu
+PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
+ASSUME_ALWAYS_YES=yes
+export PATH ASSUME_ALWAYS_YES
 interpreter=$1
 url=$2
 signature=$3
+conf=$4
 
-ASSUME_ALWAYS_YES=yes
-export ASSUME_ALWAYS_YES
-
-if [ -n "$url" ]; then
-	# The site's repository replaces FreeBSD's, whose names differ between releases (facts: 14 FreeBSD, 15 FreeBSD-ports).
-	conf=/usr/local/etc/pkg/repos
-	mkdir -p "$conf"
-	case $signature in
-	none) signed='signature_type: "none"' ;;
-	*) if [ -d "$signature" ]; then
-		signed="signature_type: \"fingerprints\", fingerprints: \"$signature\""
-	else
-		signed="signature_type: \"pubkey\", pubkey: \"$signature\""
-	fi ;;
-	esac
-	printf 'freehyve: { url: "%s", %s, enabled: yes }\n' "$url" "$signed" >"$conf/freehyve.conf"
-	for name in FreeBSD FreeBSD-kmods FreeBSD-ports FreeBSD-ports-kmods; do
-		grep -qs "^$name:" /etc/pkg/FreeBSD.conf && printf '%s: { enabled: no }\n' "$name"
-	done >"$conf/FreeBSD.conf" || true
-	if [ "$signature" = none ]; then
-		SIGNATURE_TYPE=none
-		export SIGNATURE_TYPE
-	fi
-	PACKAGESITE=$url
-	export PACKAGESITE
-fi
-
-pkg -N >/dev/null 2>&1 || pkg bootstrap -y
-unset PACKAGESITE SIGNATURE_TYPE
-pkg install -y python3
-test -x "$interpreter" || {
-	echo "python3 is installed, but there is no $interpreter: set builder_host_python" >&2
+say() {
+	echo "$*" >&2
 	exit 1
 }
+
+# The first reason that pkg gives is the cause; the rest follows from it.
+log=$(mktemp -t freehyve)
+trap 'rm -f "$log"' EXIT
+quietly() {
+	"$@" >"$log" 2>&1 </dev/null && return
+	cause=$(grep -E '^(pkg|pkg-static|ld-elf|Certificate|Error)' "$log" | head -n 1)
+	say "${cause:-$(tail -n 1 "$log")}"
+}
+
+if [ -n "$conf" ]; then
+	# Only this repository is asked; those that the host has stay as they are.
+	mkdir -p /usr/local/etc/pkg/repos
+	printf '%s\n' "$conf" >/usr/local/etc/pkg/repos/freehyve.conf
+	only="-r freehyve"
+fi
+
+if [ ! -x /usr/local/sbin/pkg ]; then
+	if [ -n "$url" ]; then
+		# pkg(7) reads these; the first repository that it would find otherwise is FreeBSD's.
+		PACKAGESITE=$url
+		SIGNATURE_TYPE=none
+		if [ -d "$signature" ]; then
+			SIGNATURE_TYPE=fingerprints
+			FINGERPRINTS=$signature
+			export FINGERPRINTS
+		elif [ "$signature" != none ]; then
+			SIGNATURE_TYPE=pubkey
+			PUBKEY=$signature
+			export PUBKEY
+		fi
+		export PACKAGESITE SIGNATURE_TYPE
+	fi
+	quietly pkg bootstrap -y
+	unset PACKAGESITE SIGNATURE_TYPE FINGERPRINTS PUBKEY
+fi
+
+# shellcheck disable=SC2086 # two words or none
+quietly pkg install -y ${only:-} python3
+test -x "$interpreter" || say "python3 is installed, but there is no $interpreter: set builder_host_python"
