@@ -130,9 +130,8 @@ class ActionModule(ActionBase):
         except Unreachable as exc:
             raise AnsibleConnectionFailure(str(exc)) from None
         except FetchError as exc:
-            raise AnsibleActionFail(
-                str(exc), result={"files": [entry.as_result() for entry in work.results], "moved": work.moved}
-            ) from None
+            done = [entry.as_result() for entry in work.results]
+            return {**result, "failed": True, "msg": str(exc), "files": done, "moved": work.moved}
         return {**result, **self._told(work, fetched, begun)}
 
     def _told(self, work: Run, fetched: list[Fetched], begun: float) -> dict[str, Any]:
@@ -161,19 +160,19 @@ class ActionModule(ActionBase):
             if become is not None:
                 text = become.build_become_command(text, self._connection._shell)
                 secret = become.get_option("become_pass", playcontext=self._play_context)
-            transport = self._transport(arguments["transport"])
+            transport = self._transport(arguments["transport"], host)
             return Session(host, transport, command, failure).start(text, secret)
 
         return connect
 
-    def _transport(self, wanted: str) -> Transport:
+    def _transport(self, wanted: str, host: str) -> Transport:
         kind = self._connection.transport
         if kind == "local" and wanted == "auto":
             return local_transport()
         if wanted == "paramiko" or kind.startswith("paramiko"):
-            return paramiko_transport(self._connection)
+            return paramiko_transport(self._connection, host)
         if kind != "ssh":
             raise AnsibleActionFail(f"connection '{kind}': cannot stream; use ansible_connection ssh or local")
         if wanted == "auto" and shutil.which(self._connection.get_option("ssh_executable")) is None:
-            return paramiko_transport(self._connection)
-        return openssh_transport(self._connection)
+            return paramiko_transport(self._connection, host)
+        return openssh_transport(self._connection, host)

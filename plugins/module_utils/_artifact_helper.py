@@ -27,7 +27,8 @@ import sys
 import threading
 import time
 import zlib
-from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from contextlib import suppress
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 PROTOCOL = 1
 PAGE = 4096
@@ -234,7 +235,7 @@ class WholeDigest:
             else:
                 self._digest.update(item)
 
-    def chunk(self, index: int, data: bytes) -> None:
+    def chunk(self, index: int, data: Union[bytes, bytearray, memoryview]) -> None:
         """Add a chunk; what lies between it and the one before is zeros."""
         self.zeros_to(index * CHUNK)
         self._queue.put(data)
@@ -360,11 +361,9 @@ class CacheWriter:
 
     def drop(self) -> None:
         if self._stream is not None:
-            try:
+            with suppress(OSError):
                 self._stream.close()
                 os.unlink(self._temporary)
-            except OSError:
-                pass
             self._stream = None
 
 
@@ -505,7 +504,7 @@ class Sender:
         self._stream = stream
         self.squeezer = Squeezer(policy)
         self._queue = queue.Queue(64)  # type: queue.Queue[Any]
-        self._room = threading.Semaphore(3)  # batches between reading and the wire
+        self._room = threading.Semaphore(4)  # batches between reading and the wire
         self._batch = []  # type: List[Tuple[int, bytes]]
         self._size = 0
         self._shrinks = False
@@ -520,14 +519,14 @@ class Sender:
         self.frame(kind, json.dumps(value).encode("utf-8"))
 
     def pages(self, index: int, data: bytes) -> None:
-        """Add to the batch; full ones go off, and those of the other kind."""
+        """Add to the batch; a full one goes off, and one of the other kind; what does not shrink is not held back."""
         shrinks = self.squeezer.shrinks(data)
         if shrinks != self._shrinks:
             self.flush()
             self._shrinks = shrinks
         self._batch.append((index, data))
         self._size += len(data)
-        if self._size >= BATCH - CHUNK:
+        if not shrinks or self._size > BATCH - CHUNK:
             self.flush()
 
     def flush(self) -> None:
@@ -565,12 +564,19 @@ class Sender:
         begun = time.monotonic()
         data = b"".join(piece for _, piece in batch)
         packed, wire = self.squeezer.pack(data) if shrinks else (False, data)
-        head = DATA_HEAD.pack(1 if packed else 0, len(batch))
-        head += b"".join(DATA_ITEM.pack(index, len(piece)) for index, piece in batch)
-        self._write(FRAME.pack(DATA, len(head) + len(wire)), head, wire)
+        if packed:
+            self._send_data(True, batch, wire)
+        else:
+            for item in batch:
+                self._send_data(False, [item], item[1])
         self._stream.flush()
         if shrinks:
             self.squeezer.took(len(data), time.monotonic() - begun)
+
+    def _send_data(self, packed: bool, items: List[Tuple[int, bytes]], wire: bytes) -> None:
+        head = DATA_HEAD.pack(1 if packed else 0, len(items))
+        head += b"".join(DATA_ITEM.pack(index, len(piece)) for index, piece in items)
+        self._write(FRAME.pack(DATA, len(head) + len(wire)), head, wire)
 
     def _write(self, *pieces: bytes) -> None:
         for piece in pieces:
@@ -790,10 +796,8 @@ def main(options: Dict[str, Any]) -> None:
     os.dup2(2, 1)  # nothing else may write between the frames
     target.write(options["marker"].encode("ascii"))
     Server(sys.stdin.buffer, target, options).serve()
-    try:
+    with suppress(OSError):  # nobody may be listening any more
         target.flush()
-    except OSError:
-        pass  # nobody listens any more
     os._exit(0)  # a thread still reads standard input, which the interpreter's own end would trip over
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _artifact_helper as far
@@ -43,12 +43,12 @@ class Chunk:
     wanted: bytes = b""
     attempts: int = 0
     fetched: int = 0
-    local: bool = False  # some of it came from a seed
+    saved: bool = False  # checked and written
     beside: bytes = b""
-    data: bytearray = field(default_factory=bytearray)
+    data: bytes | bytearray | memoryview = b""
 
     def room(self) -> bytearray:
-        if not self.data:
+        if not isinstance(self.data, bytearray):
             self.data = bytearray(self.length)
         return self.data
 
@@ -58,7 +58,7 @@ class Chunk:
         if len(piece) != expected:
             return False
         if expected == self.length:
-            self.data = bytearray(piece)
+            self.data = piece
         else:
             at, data = 0, self.room()
             for start, end in far.page_runs(self.wanted, self.length):
@@ -72,7 +72,6 @@ class Chunk:
         start = block * far.BLOCK
         end = min(start + far.BLOCK, self.length)
         self.room()[start:end] = piece[: end - start].ljust(end - start, b"\0")
-        self.local = True
 
     def pages_of_block(self, block: int) -> int:
         """The part of the page map that is this block's, as a number."""
@@ -96,7 +95,6 @@ class Chunk:
             piece = self.beside[start:end]
             if len(piece) == end - start and zlib.crc32(piece) == check:
                 data[start:end] = piece
-                self.local = True
             else:
                 wanted |= 1 << page
         self.want_pages(block, wanted)

@@ -48,8 +48,9 @@ def adapt(argv: list[str], binary: str) -> list[str]:
     return [*argv[:at], *ours, *kept]
 
 
-def openssh_transport(connection: Any) -> ProcessTransport:
-    """:param connection: Ansible's ssh connection, with its options set."""
+def openssh_transport(connection: Any, name: str) -> ProcessTransport:
+    """:param connection: Ansible's ssh connection, with its options set; :param name: what messages call the host."""
+    del name  # messages come from ssh itself
     binary = connection.get_option("ssh_executable")
     host = connection.get_option("host") or connection.host
     built = connection._build_command(binary, "ssh", *_KEEP_ALIVE, host)

@@ -73,9 +73,9 @@ class ParamikoTransport:
     reader: BinaryIO
     writer: BinaryIO
 
-    def __init__(self, host: str, settings: Settings, password: str | None, timeout: float) -> None:
+    def __init__(self, name: str, settings: Settings, password: str | None, timeout: float) -> None:
         self.status: int | None = None
-        self._host, self._settings, self._password, self._timeout = host, settings, password, timeout
+        self._name, self._settings, self._password, self._timeout = name, settings, password, timeout
         self._clients: list[Any] = []
         self._errors = bytearray()
         self._channel: Any = None
@@ -92,15 +92,15 @@ class ParamikoTransport:
     def _refusal(self, exc: Exception) -> FetchError:
         if isinstance(exc, paramiko.BadHostKeyException):
             return HostKeyRefused(
-                f"builder '{self._host}': refusing to connect, its host key is not the one in known_hosts; "
+                f"builder '{self._name}': refusing to connect, its host key is not the one in known_hosts; "
                 "if the host was made anew, remove the old key with ssh-keygen -R"
             )
         if "not found in known_hosts" in str(exc):
             return HostKeyRefused(
-                f"builder '{self._host}': refusing to connect, its host key is not in known_hosts; "
+                f"builder '{self._name}': refusing to connect, its host key is not in known_hosts; "
                 "verify it and add it with ssh-keyscan"
             )
-        return Unreachable(f"builder '{self._host}': cannot be reached: {exc or type(exc).__name__}")
+        return Unreachable(f"builder '{self._name}': cannot be reached: {str(exc) or type(exc).__name__}")
 
     def _client(self, host: str, port: int, user: str | None, sock: Any) -> Any:
         client = paramiko.SSHClient()
@@ -169,8 +169,8 @@ class ParamikoTransport:
         self._clients = []
 
 
-def paramiko_transport(connection: Any) -> ParamikoTransport:
-    """:param connection: Ansible's ssh connection, with its options set."""
+def paramiko_transport(connection: Any, name: str) -> ParamikoTransport:
+    """:param connection: Ansible's ssh connection, with its options set; :param name: what messages call the host."""
 
     def option(name: str) -> Any:
         with suppress(KeyError):
@@ -189,4 +189,4 @@ def paramiko_transport(connection: Any) -> ParamikoTransport:
     key = option("private_key_file")
     if key:
         settings.identities = [str(Path(key).expanduser())]
-    return ParamikoTransport(host, settings, option("password"), float(option("timeout") or 10))
+    return ParamikoTransport(name, settings, option("password"), float(option("timeout") or 10))

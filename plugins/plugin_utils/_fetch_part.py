@@ -79,6 +79,7 @@ class Part:
         self.journal = Journal(dest.with_name(dest.name + ".part.journal"))
         self._fd = self._open()
         self._dirty = True
+        self._useful = True
         self._unsynced = 0
         self._syncer: threading.Thread | None = None
 
@@ -107,7 +108,7 @@ class Part:
         if not known:
             os.ftruncate(self._fd, 0)
         os.ftruncate(self._fd, stamp.size)
-        self._dirty = bool(known)
+        self._dirty = self._useful = bool(known)
         self.journal.begin(source, stamp, known or {})
         stale = had > 0 and known is None
         return None if stale else known or {}
@@ -125,9 +126,10 @@ class Part:
     def read(self, index: int, length: int) -> bytes:
         return os.pread(self._fd, length, index * far.CHUNK)
 
-    def write(self, index: int, data: bytes | bytearray, pages: bytes) -> None:
+    def write(self, index: int, data: bytes | bytearray | memoryview, pages: bytes) -> None:
         """A chunk: its pages are written, the rest becomes a hole."""
         base, at, view = index * far.CHUNK, 0, memoryview(data)
+        self._useful = True
         for start, end in far.page_runs(pages, len(data)):
             self.clear(base + at, base + start)
             done = start
@@ -186,7 +188,7 @@ class Part:
         if self._syncer is not None:
             self._syncer.join()
         with suppress(OSError):
-            if os.path.samestat(os.fstat(self._fd), os.stat(self.path)) and os.fstat(self._fd).st_blocks == 0:
+            if not self._useful and os.path.samestat(os.fstat(self._fd), os.stat(self.path)):
                 self.discard()
         os.close(self._fd)
         self._fd = -1

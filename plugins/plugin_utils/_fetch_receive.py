@@ -27,7 +27,7 @@ CREDIT = 1024  # chunks that the far end may tell of in advance
 ASKING = 24  # chunks about which questions are open
 ATTEMPTS = 3
 MOVED = 8  # chunks unlike their neighbours in a seed, after which content is looked for everywhere
-_BLOCK_PAGES = far.BLOCK // far.PAGE
+Content = bytes | bytearray | memoryview
 
 
 def unheld(done: dict[int, bytes], size: int) -> list[list[int]]:
@@ -186,6 +186,8 @@ class Receiver:
         if chunk.state is State.ASKED:
             self._asking -= 1
         chunk.state, chunk.beside = State.READY, b""
+        if self.part is not None:
+            self._save(chunk, self.part, chunk.data)
 
     def _blocks_are(self, payload: bytes) -> None:
         chunk = self._expected(payload, State.ASKED)
@@ -269,7 +271,7 @@ class Receiver:
             del self._by_index[chunk.index]
             self.records.append(far.ChunkDigest(chunk.index, chunk.sha256, chunk.pages))
 
-    def _content(self, chunk: Chunk, part: Part) -> bytes | bytearray:
+    def _content(self, chunk: Chunk, part: Part) -> Content:
         if chunk.origin is Origin.HELD:
             return part.read(chunk.index, chunk.length)
         if chunk.origin is Origin.REPEAT:
@@ -279,25 +281,35 @@ class Receiver:
         return chunk.data
 
     def _store(self, chunk: Chunk, part: Part) -> bool:
-        """Check a chunk and write it; False when it was wrong and has been asked for once more."""
-        with local_errors(part.dest):
-            data = self._content(chunk, part)
-            if hashlib.sha256(data).digest() != chunk.sha256:
-                self._again(chunk)
+        """Add a chunk to the file; False when it was wrong and has been asked for once more."""
+        data: Content = chunk.data
+        if not chunk.saved:
+            with local_errors(part.dest):
+                data = self._content(chunk, part)
+            if not self._save(chunk, part, data):
                 return False
-            self._hole_to(chunk.index * far.CHUNK)
+        self._hole_to(chunk.index * far.CHUNK)
+        self._whole.chunk(chunk.index, data)
+        self._count(chunk)
+        return True
+
+    def _save(self, chunk: Chunk, part: Part, data: Content) -> bool:
+        """Check a chunk and write it, in any order, so that little is lost with a connection."""
+        if hashlib.sha256(data).digest() != chunk.sha256:
+            self._again(chunk)
+            return False
+        with local_errors(part.dest):
             if chunk.origin is not Origin.HELD:
                 part.write(chunk.index, data, chunk.pages)
                 part.journal.add(chunk.index, chunk.sha256)
-        self._whole.chunk(chunk.index, bytes(data))
-        self._count(chunk)
+        chunk.saved = True
         return True
 
     def _again(self, chunk: Chunk) -> None:
         """A local copy that is not what it was thought to be is no fault of the wire."""
         if chunk.attempts >= ATTEMPTS:
             raise self._damaged(f"chunk {chunk.index} is wrong after {ATTEMPTS} attempts")
-        chunk.origin, chunk.data, chunk.local, chunk.state = Origin.WIRE, bytearray(), False, State.ASKED
+        chunk.origin, chunk.data, chunk.state = Origin.WIRE, b"", State.ASKED
         self._asking += 1
         self._want(chunk, chunk.pages)
 

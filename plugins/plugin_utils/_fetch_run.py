@@ -20,6 +20,7 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors imp
     FetchError,
     SourceChanged,
     SourceMissing,
+    Unreachable,
 )
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_part import (
     Part,
@@ -127,7 +128,9 @@ class Run:
                     finally:
                         self.moved += session.received + session.sent
                 return self.results
-            except ConnectionLost as exc:
+            except (ConnectionLost, Unreachable) as exc:
+                if isinstance(exc, Unreachable) and not losses:
+                    raise
                 losses += 1
                 if losses > self.options.retries:
                     raise

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import struct
 import threading
@@ -101,8 +100,7 @@ class Session:
 
     def close(self, abort: bool = False) -> None:
         if not abort:
-            with contextlib.suppress(FetchError):
-                self.send(far.QUIT)
+            self.send(far.QUIT)
         self._inbox.end("closed")
         self._transport.close(abort)
 
@@ -153,10 +151,11 @@ class Session:
         self._transport.writer.flush()
 
     def send(self, kind: bytes, payload: bytes = b"") -> None:
+        """What has arrived before a loss is worth having: the loss shows in :meth:`next`, after that."""
         try:
             self._write(far.FRAME.pack(kind, len(payload)) + payload)
-        except (OSError, ValueError) as exc:
-            raise ConnectionLost(f"builder '{self.host}': the connection was lost; run again to resume") from exc
+        except (OSError, ValueError):
+            self._inbox.end(f"builder '{self.host}': the connection was lost; run again to resume")
 
     def send_json(self, kind: bytes, value: dict[str, Any]) -> None:
         self.send(kind, json.dumps(value).encode())

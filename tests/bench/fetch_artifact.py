@@ -152,8 +152,8 @@ class Bench:
         host["ansible_python_interpreter"] = "/usr/bin/python3"
         inventory, play = self.place / "inventory.json", self.place / "play.json"
         inventory.write_text(json.dumps({"all": {"hosts": {"builder": host}}}))
-        tasks = [{**task, "register": "told"}, {"copy": {"content": "{{ told | to_json }}", "dest": str(self.told)}}]
-        tasks[1] |= {"delegate_to": "localhost", "vars": {"ansible_connection": "local"}}
+        keep = {"copy": {"content": "{{ told | to_json }}", "dest": str(self.told)}, "delegate_to": "localhost"}
+        tasks = [{**task, "register": "told"}, keep]
         play.write_text(json.dumps([{"hosts": "builder", "gather_facts": False, "tasks": tasks}]))
         return [ansible_playbook(), "-i", str(inventory), str(play)]
 

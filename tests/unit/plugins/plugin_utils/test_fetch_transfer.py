@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _artifact_helper as far
-from ansible_collections.freehyve.builder.plugins.plugin_utils import _fetch_part, _fetch_run
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors import (
     ConnectionLost,
     FetchError,
     LocalProblem,
     SourceChanged,
 )
+from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_progress import Progress
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_run import Item
 from tests.unit.plugins.plugin_utils.fetch_pair import Pair, flip
 
@@ -401,7 +401,7 @@ def test_a_full_disk_is_told_before_anything_moves(pair: Pair, monkeypatch: pyte
         values[4] = 10  # f_bavail
         return os.statvfs_result(values)
 
-    monkeypatch.setattr(_fetch_part.os, "fstatvfs", full)
+    monkeypatch.setattr(os, "fstatvfs", full)
     with pytest.raises(LocalProblem, match="no room, 3 MiB are needed and 0 MiB are free"):
         pair.fetch()
     assert pair.leftovers() == []
@@ -417,7 +417,7 @@ def test_a_disk_that_fills_up_keeps_what_is_there(pair: Pair, monkeypatch: pytes
         return original(fd, data, at)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_fetch_part.os, "pwrite", full)
+        patch.setattr(os, "pwrite", full)
         with pytest.raises(LocalProblem, match="the disk is full; make room and run again to resume"):
             pair.fetch()
     assert pair.leftovers() == ["image.part", "image.part.journal"]
@@ -438,7 +438,7 @@ def test_a_directory_as_destination_is_refused(pair: Pair) -> None:
 
 
 def test_a_directory_without_permission_is_refused(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_fetch_part.os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(LocalProblem, match="no permission to write in"):
         pair.fetch()
 
@@ -541,7 +541,7 @@ def test_a_broken_list_is_refused(pair: Pair) -> None:
 
 
 def test_progress_speaks_now_and_then(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_fetch_run.Progress, "show", lambda self, tally: self._say(f"{tally.done}"))
+    monkeypatch.setattr(Progress, "show", lambda self, tally: self._say(f"{tally.done}"))
     write(pair.src, {0: noise(3 * MIB)}, 3 * MIB)
     pair.fetch()
     assert pair.lines[-1] == str(3 * MIB)
