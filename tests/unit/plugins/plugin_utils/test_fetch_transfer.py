@@ -586,19 +586,3 @@ def test_whatever_was_there_and_wherever_it_is_cut_the_source_arrives(
     assert pair.leftovers() == []
     result = pair.fetch()
     assert not result.changed
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 255), st.integers(1, 40)), max_size=8), st.integers(1, 256 * 4096))
-def test_page_runs_are_the_pages_of_the_map(runs: list[tuple[int, int]], length: int) -> None:
-    data = bytearray(length)
-    for at, count in runs:
-        data[at * 4096 : min((at + count) * 4096, length)] = b"x" * len(data[at * 4096 : (at + count) * 4096])
-    pages = far.page_map(bytes(data))
-    rebuilt = bytearray(length)
-    last = -1
-    for start, end in far.page_runs(pages, length):
-        assert last < start < end <= length
-        rebuilt[start:end] = data[start:end]
-        last = end
-    assert rebuilt == data
