@@ -40,6 +40,9 @@ options:
   receipt:
     description: The receipt; O(path) with C(.receipt.json) behind it when not given.
     type: path
+  sums:
+    description: A SHA256SUMS file in the stream's directory that gets a line for it; other lines stay.
+    type: path
   compression:
     description: How the stream is compressed.
     type: str
@@ -76,6 +79,7 @@ EXAMPLES = r"""
   freehyve.builder.zfs_stream:
     snapshot: zroot/freehyve/release/0.1.0@ready
     path: /zroot/freehyve/images/freehyve-0.1.0.zfs.zst
+    sums: /zroot/freehyve/images/SHA256SUMS
     receipt: /zroot/freehyve/stages/stream-freehyve-0.1.0-amd64.json
     level: 19
 """
@@ -131,8 +135,15 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _zfs
+from ansible_collections.freehyve.builder.plugins.module_utils._archive import merge_sums, parse_sums, render_sums
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._files import CHUNK, read_json, replace_file, write_json
+from ansible_collections.freehyve.builder.plugins.module_utils._files import (
+    CHUNK,
+    read_json,
+    replace_file,
+    write_file,
+    write_json,
+)
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of, reasons
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step, diff_of, run_module
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
@@ -149,6 +160,7 @@ class Wanted:
     source: Optional[str]
     path: str
     receipt: str
+    sums: Optional[str]
     compression: str
     level: int
     threads: int
@@ -157,13 +169,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Observed:
-    """GUIDs of the snapshots now, the receipt, and the file's size (None when there is no file)."""
+    """GUIDs of the snapshots now, the receipt, the file's size (None when there is no file), digests listed by name."""
 
     guid: str
     from_guid: Optional[str]
     receipt: Optional[Mapping[str, Any]]
     size: Optional[int]
     tools: Tuple[str, ...]
+    sums: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -196,11 +209,15 @@ def wanted_of(params: Mapping[str, Any]) -> Wanted:
     if params["threads"] < 0:
         raise ToolError(f"snapshot '{name}': threads {params['threads']} is below 0; 0 takes every CPU")
     path = os.path.abspath(params["path"])
+    sums = os.path.abspath(params["sums"]) if params["sums"] else None
+    if sums and os.path.dirname(sums) != os.path.dirname(path):
+        raise ToolError(f"checksum file '{sums}': must lie in the directory of the stream")
     return Wanted(
         name,
         source,
         path,
         os.path.abspath(params["receipt"]) if params["receipt"] else path + ".receipt.json",
+        sums,
         params["compression"],
         params["level"],
         params["threads"],
@@ -240,7 +257,21 @@ def observe(runner: Runner, wanted: Wanted) -> Observed:
     size = os.path.getsize(wanted.path) if os.path.isfile(wanted.path) else None
     needed = ["zfs"] + (["zstd"] if wanted.compression == "zstd" else [])
     missing = tuple(tool for tool in needed if runner.which(tool) is None)
-    return Observed(found[wanted.snapshot].value("guid"), from_guid, read_json(wanted.receipt), size, missing)
+    guid = found[wanted.snapshot].value("guid")
+    return Observed(guid, from_guid, read_json(wanted.receipt), size, missing, read_sums(wanted.sums))
+
+
+def read_sums(path: Optional[str]) -> Mapping[str, str]:
+    """Digests by file name; none when there is no such file."""
+    if path is None or not os.path.isfile(path):
+        return {}
+    with open(path, encoding="utf-8") as stream:
+        return parse_sums(stream.read(), path)
+
+
+def is_listed(wanted: Wanted, observed: Observed, sha256: str) -> bool:
+    """Whether the checksum file says what it should, or none was asked for."""
+    return wanted.sums is None or observed.sums.get(os.path.basename(wanted.path)) == sha256
 
 
 def plan(wanted: Wanted, observed: Observed) -> List[Step]:
@@ -253,7 +284,9 @@ def plan(wanted: Wanted, observed: Observed) -> List[Step]:
         elif observed.size != size:
             words = [f"the file has {observed.size} bytes instead of {size}"]
     if not words:
-        return []
+        if is_listed(wanted, observed, str((receipt.get("results") or {}).get("sha256"))):
+            return []
+        return [Step(f"list {os.path.basename(wanted.path)} in {wanted.sums}", "its digest is not there")]
     if observed.tools:
         raise ToolError(f"snapshot '{wanted.snapshot}': cannot send it, the builder has no {', '.join(observed.tools)}")
     for path in (wanted.path, wanted.receipt):
@@ -338,9 +371,17 @@ def _check(wanted: Wanted, path: str, written: Written) -> None:
         )
 
 
+def write_sums(wanted: Wanted, observed: Observed, sha256: str) -> None:
+    """Put the stream's digest among the others."""
+    if wanted.sums is not None and not is_listed(wanted, observed, sha256):
+        directory, name = os.path.split(wanted.path)
+        write_file(wanted.sums, render_sums(merge_sums(directory, observed.sums, {name: sha256})).encode("utf-8"))
+
+
 def apply(runner: Runner, wanted: Wanted, observed: Observed) -> Mapping[str, Any]:
-    """Write stream and receipt; the receipt last, for it says that the file is whole."""
+    """Write stream, digest and receipt; the receipt last, for it says that the file is whole."""
     written = write_stream(runner, wanted)
+    write_sums(wanted, observed, written.sha256)
     inputs = inputs_of(wanted, observed.guid, observed.from_guid)
     stem = os.path.splitext(os.path.basename(wanted.receipt))[0]
     stage, dash, identity = stem.partition("-")
@@ -371,6 +412,7 @@ SPEC: Dict[str, Any] = {
     "from_snapshot": {"type": "str"},
     "path": {"type": "path", "required": True},
     "receipt": {"type": "path"},
+    "sums": {"type": "path"},
     "compression": {"type": "str", "choices": ["zstd", "none"], "default": "zstd"},
     "level": {"type": "int", "default": 3},
     "threads": {"type": "int", "default": 0},
@@ -387,8 +429,10 @@ def execute(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Dict
     observed = observe(runner, wanted)
     steps = plan(wanted, observed)
     results: Mapping[str, Any] = {}
-    if not steps:
+    if not any(step.argv for step in steps):
         results = (observed.receipt or {})["results"]
+        if steps and not check_mode:
+            write_sums(wanted, observed, results["sha256"])
     elif not check_mode:
         results = apply(runner, wanted, observed)
     return {

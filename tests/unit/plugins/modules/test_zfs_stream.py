@@ -202,3 +202,30 @@ def test_a_builder_without_zstd(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="the builder has no zstd"):
         zfs_stream.execute(runner, call(tmp_path / "a"), check_mode=True)
     assert zfs_stream.execute(runner, call(tmp_path / "a", compression="none"), check_mode=True)["changed"]
+
+
+def test_the_digest_joins_those_of_the_directory(tmp_path: Path) -> None:
+    path, sums = tmp_path / "a.zfs.zst", tmp_path / "SHA256SUMS"
+    (tmp_path / "a.raw.zst").write_bytes(b"")
+    sums.write_text(f"{'0' * 64}  a.raw.zst\n{'1' * 64}  gone.zst\n")
+    result = zfs_stream.execute(sender(), call(path, sums=str(sums)), check_mode=False)
+    assert sums.read_text() == f"{'0' * 64}  a.raw.zst\n{result['sha256']}  a.zfs.zst\n"
+
+
+def test_a_lost_line_is_put_back_without_sending_again(tmp_path: Path) -> None:
+    path, sums = tmp_path / "a.zfs.zst", tmp_path / "SHA256SUMS"
+    params = call(path, sums=str(sums))
+    first = zfs_stream.execute(sender(), params, check_mode=False)
+    sums.unlink()
+    planned = zfs_stream.execute(host(), params, check_mode=True)
+    assert (planned["changed"], sums.exists()) == (True, False)
+    runner = host()
+    again = zfs_stream.execute(runner, params, check_mode=False)
+    assert (again["changed"], runner.pipes) == (True, [])
+    assert sums.read_text() == f"{first['sha256']}  a.zfs.zst\n"
+    assert zfs_stream.execute(host(), params, check_mode=False)["changed"] is False
+
+
+def test_a_checksum_file_elsewhere_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="must lie in the directory of the stream"):
+        zfs_stream.execute(host(), call(tmp_path / "a.zfs.zst", sums="/elsewhere/SHA256SUMS"), check_mode=False)
