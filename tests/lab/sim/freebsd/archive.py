@@ -9,6 +9,7 @@ import io
 import lzma
 import os
 import tarfile
+import tempfile
 from pathlib import Path
 
 from .entries import TIME, Entry
@@ -69,7 +70,10 @@ def cached(cache: Path) -> Path:
     ).hexdigest()[:16]
     ready = cache / f"dists-{key}"
     if not (ready / "MANIFEST").exists():
-        temporary = cache / f"dists-{key}.{os.getpid()}"
+        cache.mkdir(parents=True, exist_ok=True)
+        # Not by pid: the first processes of two labs have the same.
+        temporary = Path(tempfile.mkdtemp(prefix=f"dists-{key}.", dir=cache))
+        temporary.chmod(0o755)
         write_all(temporary)
         try:
             temporary.rename(ready)
