@@ -115,7 +115,7 @@ class ActionModule(ActionBase):
             retries=arguments["retries"],
             seeds=None if arguments["seed"] is None else [Path(os.path.abspath(seed)) for seed in arguments["seed"]],
             sums=arguments["sums"],
-            cache=Path(arguments["cache"]),
+            cache=arguments["cache"],
             terminal=TERMINAL,
             say=display.display,
             warn=display.warning,

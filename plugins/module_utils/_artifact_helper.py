@@ -264,12 +264,13 @@ class DigestCache:
     """Digests of files by :class:`Stamp`; a file is records, a JSON trailer, and the trailer's length."""
 
     KEEP = 64  # files
+    SUFFIX = ".digests"
 
     def __init__(self, directory: str) -> None:
         self.directory = os.path.expanduser(directory) if directory else ""
 
     def _path(self, stamp: Stamp) -> str:
-        return os.path.join(self.directory, "%x-%x.digests" % (stamp.device, stamp.inode))
+        return os.path.join(self.directory, "%x-%x%s" % (stamp.device, stamp.inode, self.SUFFIX))
 
     def digest(self, stamp: Stamp) -> Optional[str]:
         """SHA-256 of the whole file, if this very state of it was read before."""
@@ -303,8 +304,10 @@ class DigestCache:
         return CacheWriter(self, stamp)
 
     def prune(self) -> None:
+        """Forget the oldest; whatever else lies in the directory is not ours."""
         try:
-            names = [os.path.join(self.directory, name) for name in os.listdir(self.directory)]
+            ours = [name for name in os.listdir(self.directory) if name.endswith(self.SUFFIX)]
+            names = [os.path.join(self.directory, name) for name in ours]
             names.sort(key=os.path.getmtime)
             for name in names[: -self.KEEP]:
                 os.unlink(name)

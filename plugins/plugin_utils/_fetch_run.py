@@ -65,7 +65,7 @@ class Options:
     retries: int = 2
     seeds: Sequence[Path] | None = None
     sums: str | None = None
-    cache: Path = Path("~/.cache/freehyve-builder/digests")
+    cache: str = "~/.cache/freehyve-builder/digests"
     terminal: str | None = None
     say: Callable[[str], None] = print
     warn: Callable[[str], None] = print
@@ -107,7 +107,7 @@ class Run:
 
     def __init__(self, connect: Callable[[], Session], options: Options) -> None:
         self.connect, self.options = connect, options
-        self.cache = far.DigestCache(str(options.cache.expanduser()))
+        self.cache = far.DigestCache(options.cache)
         self.results: list[Fetched] = []
         self.moved = 0
         self._number = 0

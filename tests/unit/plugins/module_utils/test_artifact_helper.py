@@ -154,9 +154,11 @@ def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
 def test_the_cache_keeps_the_newest_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(far.DigestCache, "KEEP", 3)
     cache = far.DigestCache(str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "not ours").touch()
     for number in range(5):
         chunks_of(old(sparse(tmp_path / str(number), {0: b"x"}, 1)), cache)
-    assert len(list((tmp_path / "cache").iterdir())) == 3
+    assert len(list((tmp_path / "cache").iterdir())) == 4
 
 
 def test_files_below_a_directory_are_listed_and_links_left_out(tmp_path: Path) -> None:

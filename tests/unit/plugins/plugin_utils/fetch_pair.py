@@ -134,7 +134,7 @@ class Pair:
             return Session("b", transport, command, lambda *_: None).start(command.marker)
 
         given = {
-            "cache": self.directory / "near-cache",
+            "cache": str(self.directory / "near-cache"),
             "say": self.lines.append,
             "warn": self.warnings.append,
             "retries": 0,
