@@ -29,6 +29,10 @@ def inventory(name: str) -> dict[str, object] | None:
         "ansible_ssh_common_args": f"{options} -o Compression=no",
         "freehyve_mirror": connection["mirror"],
     }
+    if connection["fresh"]:
+        # The lab resolves nothing, so provisioning takes packages from the site's repository on the lab's mirror, and
+        # the ports tree lies where the installer puts it.
+        host |= {"freehyve_pkg_repo": f"{connection['mirror']}/packages", "freehyve_ports_source": "/usr/ports"}
     return {"builder": {"hosts": ["lab"]}, "_meta": {"hostvars": {"lab": host}}}
 
 
