@@ -30,6 +30,8 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--name", default=os.environ.get("FREEHYVE_LAB") or "default", help="which lab (%(default)s)"
         )
+        if name == "start":
+            command.add_argument("--fresh", action="store_true", help="a new one is what the installer leaves, no more")
         if name == "status":
             command.add_argument("--json", action="store_true", help="machine readable")
         if name == "exec":
@@ -41,8 +43,8 @@ def _run(options: argparse.Namespace) -> int:
     lab = Lab(options.name)
     if options.command == "start":
         began = time.monotonic()
-        fresh = lab.start()
-        took = f"started in {time.monotonic() - began:.1f} s" if fresh else "runs already"
+        started = lab.start(fresh=options.fresh)
+        took = f"started in {time.monotonic() - began:.1f} s" if started else "runs already"
         print(f"lab '{lab.name}': {took}")
         return 0
     if options.command == "status":
@@ -67,7 +69,13 @@ def _status(lab: Lab, as_json: bool) -> int:
         json.loads(lab.paths.connection_file.read_text()) if running and lab.paths.connection_file.exists() else {}
     )
     if as_json:
-        print(json.dumps({"name": lab.name, "running": running, "dir": str(lab.paths.dir), **connection}))
+        known = {
+            "name": lab.name,
+            "running": running,
+            "dir": str(lab.paths.dir),
+            "fresh": lab.paths.fresh_mark.exists(),
+        }
+        print(json.dumps({**known, **connection}))
     else:
         where = f"ssh port {connection['port']} on {connection['host']}" if connection else "no connection"
         print(f"lab '{lab.name}': {'runs, ' + where if running else 'does not run'}")

@@ -47,16 +47,24 @@ class Lab:
 
     # -- doing -----------------------------------------------------------------------------------------------------
 
-    def start(self) -> bool:
-        """Start it; False when it ran already."""
+    def start(self, fresh: bool = False) -> bool:
+        """Start it; False when it ran already.
+
+        :param fresh: a new lab is a host with nothing but sshd; one that is there must have been made so.
+        """
         host.check_host()
         with self._locked():
+            if fresh and self.exists() and not self.paths.fresh_mark.exists():
+                raise LabError(f"lab '{self.name}': is there and was not made with --fresh; destroy it first")
             if self.pid() is not None:
                 refresh_shims(self.paths.root)
                 return False
             paths = self.paths
             for directory in (paths.root, paths.state, paths.mirror, paths.log, paths.ssh, paths.cache):
                 directory.mkdir(parents=True, exist_ok=True)
+            if fresh:
+                paths.fresh_mark.parent.mkdir(exist_ok=True)
+                paths.fresh_mark.touch()
             ports = access.prepare(paths)
             self._launch()
             access.write_connection(paths, ports)

@@ -40,6 +40,11 @@ class LabPaths:
         return self.dir / "root"
 
     @property
+    def fresh_mark(self) -> Path:
+        """There in a lab that plays a fresh installation; /lab/fresh inside."""
+        return self.root / "lab/fresh"
+
+    @property
     def state(self) -> Path:
         """/lab/state inside: what the simulation remembers."""
         return self.dir / "state"

@@ -94,6 +94,13 @@ def make_skeleton(root: Path) -> None:
         _link_tool(root / target, name)
     _link_tool(root / "lab/sshd", "sshd")
     _link_python(root)
+    if not _is_fresh(root):
+        _link_local_python(root)
+
+
+def _is_fresh(root: Path) -> bool:
+    """In a fresh lab /usr/local belongs to packages, as on a fresh host."""
+    return (root / "lab/fresh").exists()
 
 
 def _link(path: Path, target: str) -> None:
@@ -125,15 +132,20 @@ def _link_host_libraries(root: Path) -> None:
 
 
 def _link_python(root: Path) -> None:
-    """/usr/local as a virtual environment of the host's Python: its own prefix, its own site-packages."""
+    """What runs the simulation."""
     real = Path(host.python())
     _link(root / "lab/python", f"/.host{real}")
-    for name in ("python3.11", "python3"):
-        _link(root / "usr/local/bin" / name, f"/.host{real}")
     shared = real.parent.parent / "lib"
     for library in shared.glob("libpython3*.so*"):
         if str(shared) not in ("/usr/lib", "/lib"):
             _link(root / "lib" / library.name, f"/.host{library.resolve()}")
+
+
+def _link_local_python(root: Path) -> None:
+    """/usr/local as a virtual environment of the host's Python: its own prefix, its own site-packages."""
+    real = Path(host.python())
+    for name in ("python3.11", "python3"):
+        _link(root / "usr/local/bin" / name, f"/.host{real}")
     (root / "usr/local/pyvenv.cfg").write_text(
         f"home = /.host{real.parent}\ninclude-system-site-packages = false\n", encoding="utf-8"
     )
@@ -149,7 +161,8 @@ def refresh_shims(root: Path) -> None:
         if not found:
             continue
         for path in ast.literal_eval(found[1]):
-            _write_shim(root / path.lstrip("/"), file.stem)
+            if not (path.startswith("/usr/local/") and _is_fresh(root)):
+                _write_shim(root / path.lstrip("/"), file.stem)
 
 
 def _write_shim(path: Path, name: str) -> None:

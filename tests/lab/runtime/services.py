@@ -40,6 +40,9 @@ def start(timeout: float = 10.0) -> None:
     SSHD_CONFIG.write_text(_CONFIG.format(port=ports["ssh"]))
     _child([os.path.realpath("/lab/sshd"), "-D", "-f", str(SSHD_CONFIG), "-E", "/lab/run/sshd.log"])
     _child(["/lab/python", "-SEs", "/lab/runtime/mirror.py", "/lab/mirror", str(ports["mirror"])])
+    if Path("/lab/fresh").exists():
+        # Packages of the fresh lab's site may bring doas and sudo, and no shim can be setuid.
+        _child(["/lab/python", "-SEs", "/lab/runtime/elevator.py"])
     for name, port in ports.items():
         _wait_for(name, port, timeout)
 

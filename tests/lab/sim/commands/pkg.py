@@ -1,11 +1,11 @@
 # Copyright (c) 2026 The freehyve.builder authors
 # SPDX-License-Identifier: BSD-2-Clause
-"""pkg(8)."""
+"""pkg(8); /usr/sbin/pkg is pkg_bootstrap.py."""
 
 from __future__ import annotations
 
 from ..pkg.cli import main
 
-PATHS = ("/usr/local/sbin/pkg", "/usr/sbin/pkg")
+PATHS = ("/usr/local/sbin/pkg",)
 
 __all__ = ["PATHS", "main"]

@@ -99,7 +99,7 @@ def members(path: str) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
         raise tarfile.ReadError(f"{path}: not a zstd archive") from error
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
         for info in archive:
-            stream = archive.extractfile(info)
+            stream = archive.extractfile(info) if info.isfile() else None
             yield info, stream.read() if stream else b""
 
 

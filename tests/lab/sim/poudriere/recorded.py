@@ -48,7 +48,7 @@ def setup() -> None:
     _configuration()
     _ports_tree(TREE_MADE + shift)
     _jail(JAIL_MADE + shift)
-    _git()
+    git()
     Path("/tmp/list").write_text("sysutils/hello\nsysutils/world\n", encoding="utf-8")
     wrong_pkg = {"ports-mgmt/pkg": {"LAB_FAIL_PHASE": "check-sanity", "LAB_FAIL_TEXT":
                                     "/!\\ ERRORS /!\\\n\nWITHOUT_NLS is unsupported, please use OPTIONS_UNSET=NLS,\n\n"
@@ -96,7 +96,7 @@ def _jail(made: int) -> None:
         subprocess.run(["zfs", "snapshot", "tank/poudriere/jails/base@clean"], capture_output=True, check=False)
 
 
-def _git() -> None:
+def git() -> None:
     """A wrapper of the host's git that finds its helpers; the recorded host itself has no git."""
     real = next((path for path in ("/.host/usr/bin/git", "/.host/usr/local/bin/git") if os.path.exists(path)), None)
     if real is None:

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+from ..fresh import host
 from ..poudriere import recorded
 
 
 def setup() -> None:
-    recorded.setup()
+    if not host.is_fresh():
+        recorded.setup()
 
 
 def boot() -> None:
-    recorded.boot()
+    if not host.is_fresh():
+        recorded.boot()

@@ -1,0 +1,98 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""Becoming another user by a rule. No shim can be setuid, so a daemon of root's (runtime/elevator.py) runs the command.
+
+Rules are read as far as provisioning writes them; anything else is malformed here.
+"""
+
+from __future__ import annotations
+
+import array
+import glob
+import os
+import re
+import socket
+import sys
+from dataclasses import dataclass
+
+SOCKET = "/lab/run/elevator"
+DOAS = "/usr/local/etc/doas.conf"
+SUDOERS = ("/usr/local/etc/sudoers", "/usr/local/etc/sudoers.d/*")
+_DOAS = re.compile(
+    r"permit nopass (?P<user>[a-z_][\w-]*)(?: as (?P<target>[a-z_][\w-]*))?(?: cmd (?P<command>/\S+))?\Z"
+)
+_SUDO = re.compile(r"(?P<user>[a-z_][\w-]*) ALL=\((?P<target>[a-z_][\w-]*)\) NOPASSWD: (?P<command>/\S+|ALL)\Z")
+
+
+class Malformed(Exception):
+    """A line that is no rule; the text is what the tool prints."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``target`` and ``command`` None stand for any."""
+
+    user: str
+    target: str | None
+    command: str | None
+
+    def permits(self, user: str, target: str, command: str) -> bool:
+        return user == self.user and self.target in (None, target) and self.command in (None, command)
+
+
+def _lines(path: str) -> list[tuple[int, str]]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [line.partition("#")[0].strip() for line in file]
+    except OSError:
+        return []
+    return [(number, line) for number, line in enumerate(lines, 1) if line]
+
+
+def doas_rules(path: str = DOAS) -> list[Rule]:
+    rules = []
+    for number, line in _lines(path):
+        match = _DOAS.match(line)
+        if match is None:
+            raise Malformed(f"syntax error at line {number}")
+        rules.append(Rule(match["user"], match["target"], match["command"]))
+    return rules
+
+
+def sudo_rules(patterns: list[str]) -> list[Rule]:
+    rules = []
+    for path in [path for pattern in patterns for path in sorted(glob.glob(pattern))]:
+        for number, line in _lines(path):
+            match = _SUDO.match(line)
+            if match is None:
+                raise Malformed(f"{path}:{number}:1: syntax error")
+            rules.append(Rule(match["user"], match["target"], None if match["command"] == "ALL" else match["command"]))
+    return rules
+
+
+def permitted(tool: str, user: str, target: str, command: str) -> bool:
+    """Whether the rules of doas or sudo, as they are now, let ``user`` run ``command`` as ``target``."""
+    rules = doas_rules() if tool == "doas" else sudo_rules(list(SUDOERS))
+    return user == "root" or any(rule.permits(user, target, command) for rule in rules)
+
+
+def become(tool: str, target: str, words: list[str]) -> int:
+    """Have the elevator run the command with our own standard streams; its exit status."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(SOCKET)
+        request = "\0".join([tool, target, os.getcwd(), *words]).encode("utf-8", "surrogateescape")
+        streams = array.array("i", [0, 1, 2])
+        line.sendmsg(
+            [len(request).to_bytes(4, "big") + request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams.tobytes())]
+        )
+        answer = b""
+        while chunk := line.recv(4096):
+            answer += chunk
+    if not answer:
+        sys.stderr.write(f"{tool}: the lab's elevator does not answer\n")
+        return 1
+    sys.stderr.write(answer[1:].decode())
+    return answer[0]
+
+
+__all__ = ["DOAS", "SOCKET", "SUDOERS", "Malformed", "Rule", "become", "doas_rules", "permitted", "sudo_rules"]
