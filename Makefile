@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: help venv demo test test-builder lint unit integration molecule step bench pins changelog clean
+.PHONY: help venv demo test test-builder lint unit units integration molecule step bench pins changelog clean
 .DEFAULT_GOAL := help
 
 help: ## show this help
@@ -30,6 +30,9 @@ lint: venv ## ruff, mypy, yamllint, ansible-lint, changelog
 
 unit: venv ## unit tests
 	@$(RUN) tests/tooling/suite unit
+
+units: venv ## unit tests once more, as ansible-test runs them
+	@$(RUN) tests/tooling/ansible-test units
 
 integration: venv ## integration targets of the modules in a lab; TARGET=name for one
 	@$(RUN) -m pytest -v tests/integration $(if $(TARGET),-k '$(TARGET)')
