@@ -104,7 +104,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(ARGUMENTS, **RULES)
+        arguments = self.validate_argument_spec(ARGUMENTS, **RULES)[1]
         begun = time.monotonic()
         variables = task_vars or {}
         host = str(variables.get("inventory_hostname", self._play_context.remote_addr))

@@ -296,9 +296,13 @@ class DigestCache:
         trailer = self._trailer(stamp)
         if trailer is None:
             return
+        left = trailer["records"]
         with open(self._path(stamp), "rb") as stream:
-            for _ in range(trailer["records"]):
-                yield ChunkDigest(*RECORD.unpack(stream.read(RECORD.size)))
+            for record in iter(lambda: stream.read(RECORD.size), b""):
+                if left == 0:
+                    return
+                left -= 1
+                yield ChunkDigest(*RECORD.unpack(record))
 
     def writer(self, stamp: Stamp) -> "CacheWriter":
         return CacheWriter(self, stamp)
@@ -565,7 +569,7 @@ class Sender:
 
     def _send_batch(self, shrinks: bool, batch: List[Tuple[int, bytes]]) -> None:
         begun = time.monotonic()
-        data = b"".join(piece for _, piece in batch)
+        data = b"".join(item[1] for item in batch)
         packed, wire = self.squeezer.pack(data) if shrinks else (False, data)
         if packed:
             self._send_data(True, batch, wire)
@@ -744,7 +748,7 @@ class Server:
         if kind == CREDIT:
             self._credit += struct.unpack(">I", payload)[0]
             return
-        fd, stamp, _ = self._files[self._scanned]
+        fd, stamp = self._files[self._scanned][:2]
         index = struct.unpack_from(">I", payload)[0]
         data = read_chunk(fd, index, stamp.size)
         if kind == BLOCKS_OF:

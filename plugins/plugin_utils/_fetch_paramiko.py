@@ -121,8 +121,7 @@ class ParamikoTransport:
             auth_timeout=self._timeout,
             transport_factory=_transport_factory,
         )
-        transport = client.get_transport()
-        assert transport is not None
+        transport: Any = client.get_transport()
         transport.set_keepalive(15)
         return transport
 
@@ -134,12 +133,11 @@ class ParamikoTransport:
         hops = [split_jump(jump) for jump in settings.jumps]
         places = [(host, port or 22, user or settings.user) for user, host, port in hops]
         places.append((settings.host, settings.port, settings.user))
-        transport = None
+        transport: Any = None
         for host, number, user in places:
             if transport is not None:
                 sock = transport.open_channel("direct-tcpip", (host, number), ("127.0.0.1", 0))
             transport = self._client(host, number, user, sock)
-        assert transport is not None
         channel = transport.open_session(window_size=WINDOW)
         channel.exec_command(command)
         self._channel = channel

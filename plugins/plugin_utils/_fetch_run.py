@@ -257,7 +257,8 @@ class Run:
                 return bool(json.loads(payload)["sha256"] == local.sha256)
             if kind != far.CHUNK_IS or stopped:
                 continue
-            index, _, _, digest = far.CHUNK_HEAD.unpack_from(payload)
+            head = far.CHUNK_HEAD.unpack_from(payload)
+            index, digest = head[0], head[3]
             if local.chunks.get(index) != digest:
                 session.send(far.STOP)
                 stopped = True

@@ -39,7 +39,8 @@ class Seed:
         self.chunks: dict[int, bytes] = {}
         self.sha256 = far.chunk_digests(self.fd, self.stamp, cache, self._keep)
 
-    def _keep(self, chunk: far.ChunkDigest, _: bytes | None) -> None:
+    def _keep(self, chunk: far.ChunkDigest, data: bytes | None) -> None:
+        del data
         self.chunks[chunk.number] = chunk.sha256
 
     def read(self, index: int) -> bytes:

@@ -95,7 +95,7 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, kind: object, *more: object) -> None:
         self.close(abort=kind is not None)
 
     def close(self, abort: bool = False) -> None:

@@ -37,7 +37,7 @@ def given_options(texts: Iterable[str | None]) -> dict[str, str]:
                 name, value = _SHORT[word[:2]], word[2:] or (words.pop(0) if words else "")
             elif word[:2] == "-o":
                 pair = word[2:] or (words.pop(0) if words else "")
-                name, _, value = pair.replace("=", " ", 1).partition(" ")
+                name, value = [*pair.replace("=", " ", 1).split(" ", 1), ""][:2]
             if name:
                 found.setdefault(name.lower(), value.strip().strip('"'))
     return found

@@ -49,16 +49,9 @@ class ProcessTransport:
             bufsize=1 << 18,
             **self._popen,
         )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        _widen(self._process.stdout)
         self.reader = cast(BinaryIO, self._process.stdout)
         self.writer = cast(BinaryIO, self._process.stdin)
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
+        _widen(self.reader)
 
     def said(self) -> str:
         if self._stderr.closed:

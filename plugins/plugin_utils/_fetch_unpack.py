@@ -32,10 +32,9 @@ def unpack(payload: bytes) -> Iterator[tuple[int, memoryview]]:
     """
     packed, count = far.DATA_HEAD.unpack_from(payload)
     at = far.DATA_HEAD.size
-    items = []
-    for _ in range(count):
-        items.append(far.DATA_ITEM.unpack_from(payload, at))
-        at += far.DATA_ITEM.size
+    size = far.DATA_ITEM.size
+    items = [far.DATA_ITEM.unpack_from(payload, at + number * size) for number in range(count)]
+    at += count * size
     body = memoryview(payload)[at:]
     if packed:
         if DECOMPRESS is None:
@@ -44,7 +43,7 @@ def unpack(payload: bytes) -> Iterator[tuple[int, memoryview]]:
             body = memoryview(DECOMPRESS(bytes(body)))
         except Exception as exc:
             raise FetchError(f"compressed data arrived damaged: {exc}") from exc
-    if sum(length for _, length in items) != len(body):
+    if sum(item[1] for item in items) != len(body):
         raise FetchError("data arrived with a wrong length")
     at = 0
     for index, length in items:
