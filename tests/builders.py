@@ -166,10 +166,11 @@ def real_builder(text: str, key: Path) -> Iterator[Builder]:
 
 
 @contextmanager
-def lab_builder(name: str | None = None) -> Iterator[Builder]:
-    """A lab of our own, started clean and destroyed after."""
+def lab_builder(name: str | None = None, *, fresh: bool = False) -> Iterator[Builder]:
+    """A lab of our own, started clean and destroyed after; ``fresh`` is a host with nothing but sshd."""
     name = name or f"test-{secrets.token_hex(4)}"
-    subprocess.run([LAB, "start", "--name", name], check=True, stdout=subprocess.DEVNULL)
+    mode = ["--fresh"] if fresh else []
+    subprocess.run([LAB, "start", *mode, "--name", name], check=True, stdout=subprocess.DEVNULL)
     try:
         status = subprocess.run([LAB, "status", "--json", "--name", name], check=True, capture_output=True, text=True)
         known = json.loads(status.stdout)
