@@ -64,6 +64,7 @@ BAD = {
         "package repository 'ftp://mirror': not a http, https or file URL",
     ),
     "repository with a blank": ({"freehyve_pkg_repo": "http://a b"}, "not a http, https or file URL"),
+    "repository with a quote": ({"freehyve_pkg_repo": "http://a/'x"}, "not a http, https or file URL"),
     "repository with history": ({"freehyve_pkg_repo": "http://a/!!"}, "not a http, https or file URL"),
     "signature": ({"builder_host_pkg_repo_signature": "yes"}, "signature 'yes': neither none nor an absolute path"),
     "interpreter": ({"builder_host_python": "python3"}, "'python3': not an absolute path"),
@@ -100,8 +101,6 @@ def test_bad_input_is_one_line_and_nothing_is_changed(fresh: Builder, case: str)
     assert done.returncode == 2, done.stdout
     assert says in message(done.stdout + done.stderr)
     assert "Traceback" not in done.stdout + done.stderr
-    if case == "repository that is not there":
-        fresh.run(["rm", "-rf", "/usr/local/etc"])
     assert state_of(fresh) == before
 
 
@@ -141,7 +140,6 @@ def test_packages_that_another_key_signed_are_refused(fresh: Builder) -> None:
     assert done.returncode == 2
     assert "Python cannot be installed" in message(done.stdout)
     assert "Signature is not valid" in message(done.stdout)
-    fresh.run(["rm", "-rf", "/usr/local/etc"])
     assert state_of(fresh) == before
 
 

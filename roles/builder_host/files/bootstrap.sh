@@ -24,13 +24,6 @@ quietly() {
 	say "${cause:-$(tail -n 1 "$log")}"
 }
 
-if [ -n "$conf" ]; then
-	# Only this repository is asked; those that the host has stay as they are.
-	mkdir -p /usr/local/etc/pkg/repos
-	printf '%s\n' "$conf" >/usr/local/etc/pkg/repos/freehyve.conf
-	only="-r freehyve"
-fi
-
 if [ ! -x /usr/local/sbin/pkg ]; then
 	if [ -n "$url" ]; then
 		# pkg(7) reads these; the first repository that it would find otherwise is FreeBSD's.
@@ -49,6 +42,13 @@ if [ ! -x /usr/local/sbin/pkg ]; then
 	fi
 	quietly pkg bootstrap -y
 	unset PACKAGESITE SIGNATURE_TYPE FINGERPRINTS PUBKEY
+fi
+
+if [ -n "$conf" ]; then
+	# Only this repository is asked; those that the host has stay as they are.
+	mkdir -p /usr/local/etc/pkg/repos
+	printf '%s\n' "$conf" >/usr/local/etc/pkg/repos/freehyve.conf
+	only="-r freehyve"
 fi
 
 # shellcheck disable=SC2086 # two words or none
