@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from typing import Any
 
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors import (
@@ -48,13 +49,29 @@ def adapt(argv: list[str], binary: str) -> list[str]:
     return [*argv[:at], *ours, *kept]
 
 
+def fast_first(ciphers: str) -> str:
+    """The same ciphers, AES-GCM before the others: processors with AES instructions need half the time for it."""
+    return ",".join(sorted(ciphers.split(","), key=lambda cipher: "gcm" not in cipher))
+
+
+def prefer_fast(argv: list[str], binary: str) -> list[str]:
+    """Reorder the ciphers that ssh would offer, whatever its configuration allows; no other one is added."""
+    at = argv.index(binary) + 1
+    asked = subprocess.run([binary, "-G", *argv[at:]], capture_output=True, text=True, check=False)
+    for row in asked.stdout.splitlines():
+        name, blank, value = row.partition(" ")
+        if name == "ciphers" and blank:
+            return [*argv[:at], "-o", f"Ciphers={fast_first(value)}", *argv[at:]]
+    return argv
+
+
 def openssh_transport(connection: Any, name: str) -> ProcessTransport:
     """:param connection: Ansible's ssh connection, with its options set; :param name: what messages call the host."""
     del name  # messages come from ssh itself
     binary = connection.get_option("ssh_executable")
     host = connection.get_option("host") or connection.host
     built = connection._build_command(binary, "ssh", *_KEEP_ALIVE, host)
-    argv = adapt([os.fsdecode(word) for word in built], binary)
+    argv = prefer_fast(adapt([os.fsdecode(word) for word in built], binary), binary)
     password = connection.get_option("password")
     extra: dict[str, Any] = {}
     if password and hasattr(connection, "_init_shm"):

@@ -16,6 +16,7 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors imp
     HostKeyRefused,
     Unreachable,
 )
+from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_openssh import fast_first
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_sshargs import (
     Settings,
     given_options,
@@ -55,15 +56,10 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
-def fast_ciphers(preferred: tuple[str, ...]) -> tuple[str, ...]:
-    """The same ciphers, those with hardware on their side first."""
-    return tuple(sorted(preferred, key=lambda name: "gcm" not in name))
-
-
 def _transport_factory(sock: Any, **options: Any) -> Any:
     transport = paramiko.Transport(sock, default_window_size=WINDOW, **options)
     security = transport.get_security_options()
-    security.ciphers = fast_ciphers(tuple(security.ciphers))
+    security.ciphers = tuple(fast_first(",".join(security.ciphers)).split(","))
     return transport
 
 

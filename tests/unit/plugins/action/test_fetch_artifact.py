@@ -27,8 +27,12 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors imp
     LocalProblem,
     Unreachable,
 )
-from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_openssh import adapt, failure
-from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_paramiko import fast_ciphers
+from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_openssh import (
+    adapt,
+    failure,
+    fast_first,
+    prefer_fast,
+)
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_part import check_possible
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_progress import Progress, clock, human, line
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_run import Fetched, Item
@@ -126,8 +130,15 @@ def test_inventory_goes_before_command_line_before_configuration() -> None:
 
 
 def test_aes_gcm_is_preferred() -> None:
-    preferred = ("aes128-ctr", "aes256-ctr", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
-    assert fast_ciphers(preferred) == (*preferred[2:], *preferred[:2])
+    offered = "chacha20-poly1305@openssh.com,aes128-ctr,aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+    first = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr"
+    assert fast_first(offered) == first
+
+
+def test_only_ciphers_that_the_configuration_allows_are_offered() -> None:
+    argv = ["sshpass", "ssh", "-F", "/dev/null", "-o", "Ciphers=aes128-ctr,aes256-gcm@openssh.com", "host"]
+    assert prefer_fast(argv, "ssh")[:4] == ["sshpass", "ssh", "-o", "Ciphers=aes256-gcm@openssh.com,aes128-ctr"]
+    assert prefer_fast(["ssh", "--nonsense"], "ssh") == ["ssh", "--nonsense"]
 
 
 # The remote command.
