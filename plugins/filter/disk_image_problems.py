@@ -174,7 +174,7 @@ def _builder(settings: Settings, builder: Settings) -> Iterator[str]:
     lacking = [name for name in TOOLS if name in tools and not tools[name]]
     if lacking:
         yield f"builder {host}: lacks {', '.join(lacking)}; install what is not there"
-    pool = str(settings["workspace"]).split("/")[0]
+    pool = str(settings["workspace"]).split("/", 1)[0]
     pools = builder.get("pools") or {}
     try:
         _zfs.check_name(str(settings["workspace"]))

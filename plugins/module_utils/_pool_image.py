@@ -85,7 +85,7 @@ def specs(data: Sequence[Mapping[str, Any]]) -> List[Spec]:
         name = str(item["name"])
         what = f"dataset '{name}'"
         _zfs.check_name(f"pool/{name}")
-        if name.split("/")[0] == BOOT_ENVIRONMENTS:
+        if name.split("/", 1)[0] == BOOT_ENVIRONMENTS:
             raise ToolError(f"{what}: '{BOOT_ENVIRONMENTS}' is for boot environments; choose another name")
         if name in given:
             raise ToolError(f"{what}: given twice")

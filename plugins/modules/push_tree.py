@@ -203,6 +203,8 @@ def removable(manifest: Manifest, observed: Observed, preserve: Sequence[str]) -
     for path in sorted(observed.pushed, reverse=True):
         if path in manifest or observed.nodes.get(path) is None or below(path, preserve):
             continue
+        if any(below(kept, [path]) for kept in preserve):
+            continue
         if all(posixpath.join(path, name) in gone for name in observed.entries.get(path, ())):
             gone.append(path)
     return gone

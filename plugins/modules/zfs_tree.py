@@ -272,7 +272,7 @@ def observe(runner: Runner, items: Sequence[Wanted], destroy: bool = False) -> O
 
 
 def _holds(name: str, root: Optional[str]) -> bool:
-    return root is not None and _zfs.is_below(root, name)
+    return root is not None and _zfs.is_below(name=root, root=name)
 
 
 def _moved(item: Wanted, dataset: Optional[_zfs.Dataset]) -> bool:

@@ -97,7 +97,7 @@ def test_two_calls_bring_the_files_and_one_finds_them(src: Path) -> None:
 def test_a_push_without_the_extra_files_leaves_them(src: Path) -> None:
     preserve = ["poudriere.d/jails", "poudriere.d/poudriere.conf"]
     push(src, extra_files={"poudriere.d/poudriere.conf": "X\n"}, preserve=preserve)
-    result, _ = push(src, preserve=preserve)
+    result, _action = push(src, preserve=preserve)
     assert not result["changed"]
     assert (src.parent / "dest/poudriere.d/poudriere.conf").read_text() == "X\n"
 
@@ -128,5 +128,5 @@ def test_bad_input_is_told_without_a_remote_call(src: Path, args: dict[str, Any]
 
 
 def test_arguments_of_the_wire_cannot_be_set_by_a_playbook(src: Path) -> None:
-    _, action = push(src, data="AAAA", manifest={"x": {"type": "directory"}})
+    _result, action = push(src, data="AAAA", manifest={"x": {"type": "directory"}})
     assert "x" not in action.calls[0]["manifest"] and "data" not in action.calls[0]

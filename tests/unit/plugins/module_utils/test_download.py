@@ -193,7 +193,7 @@ def test_a_complete_part_needs_no_byte_more(mirror: Mirror, client: Client, tmp_
 def test_a_body_that_ends_early_is_resumed(mirror: Mirror, client: Client, tmp_path: Path) -> None:
     mirror.script = [truncated, truncated, ranged]
     client.download(mirror.url, str(tmp_path / "base.txz"), SHA)
-    assert [r for _, _, r in mirror.seen] == [None, "bytes=1000-", "bytes=2000-"]
+    assert [asked for _method, _path, asked in mirror.seen] == [None, "bytes=1000-", "bytes=2000-"]
 
 
 def test_a_body_that_always_ends_early_keeps_its_part(mirror: Mirror, client: Client, tmp_path: Path) -> None:

@@ -153,11 +153,15 @@ def test_a_jail_whose_directory_is_gone_is_remade(call: Callable[..., dict[str, 
     assert not call()["changed"]
 
 
+def interrupted(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_half_made_jail_is_remade(
     call: Callable[..., dict[str, Any]], builder: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(poudriere_jail, "key_of", lambda _inputs: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(poudriere_jail, "key_of", interrupted)
         with pytest.raises(KeyboardInterrupt):
             call()
     assert (builder.root / "etc/poudriere.d/jails/fh").is_dir()

@@ -199,11 +199,15 @@ def test_a_patch_that_does_not_apply_is_named_and_nothing_appears(call: Call, bu
     assert call()["changed"]
 
 
+def interrupted(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_an_interrupted_update_is_finished(call: Call, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     call()
     upstream.commit("second")
     with monkeypatch.context() as patched:
-        patched.setattr(poudriere_ports.Git, "fetch", lambda *_args: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(poudriere_ports.Git, "fetch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             call()
     assert call(check=True, update=False)["actions"][0]["reason"] == "an earlier run was interrupted"
