@@ -189,7 +189,7 @@ def test_the_helper_is_python_3_8_and_its_standard_library() -> None:
     tree = ast.parse(HELPER.read_text(), feature_version=(3, 8))
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert {str(name).split(".")[0] for name in imported} <= sys.stdlib_module_names
+    assert {str(name).split(".", 1)[0] for name in imported} <= sys.stdlib_module_names
 
 
 # The task.
@@ -289,7 +289,7 @@ def test_a_log_gets_a_line_every_few_seconds(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("time.monotonic", lambda: now)
     lines: list[str] = []
     progress = Progress("a", None, lines.append)
-    for _ in range(200):
+    for _turn in range(200):
         now += 0.1
         progress.show(Tally(size=10, done=5))
     progress.close()
@@ -302,7 +302,7 @@ def test_a_terminal_gets_one_line_that_is_redrawn(monkeypatch: pytest.MonkeyPatc
     near, terminal = os.openpty()
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    progress = Progress("a", os.ttyname(terminal), lambda text: pytest.fail(text))
+    progress = Progress("a", os.ttyname(terminal), pytest.fail)
     now += 1
     progress.show(Tally(size=10, done=5))
     progress.close()
@@ -333,8 +333,8 @@ def random_bytes() -> bytes:
 @pytest.mark.parametrize(("slow_packing", "packs"), [(True, False), (False, True)])
 def test_auto_takes_the_faster_way(slow_packing: bool, packs: bool) -> None:
     squeezer = far.Squeezer("auto")
-    for _ in range(2 * far.Squeezer.TRIAL // (4 << 20)):
-        packed, _ = squeezer.pack(b"text " * 1000)
+    for _turn in range(2 * far.Squeezer.TRIAL // (4 << 20)):
+        packed, _data = squeezer.pack(b"text " * 1000)
         squeezer.took(4 << 20, 2.0 if packed is slow_packing else 1.0)
     assert squeezer.pack(b"text " * 1000)[0] is packs
 

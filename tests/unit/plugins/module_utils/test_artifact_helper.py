@@ -77,7 +77,7 @@ def test_digests_are_those_of_the_content(
     noise = {at: random.Random(at).randbytes(length) for at, length in pieces.items()}
     path = sparse(tmp_path_factory.mktemp("digests") / "file", noise, size)
     content = path.read_bytes()
-    digest, chunks, _ = chunks_of(path, NO_CACHE)
+    digest, chunks, _holes = chunks_of(path, NO_CACHE)
     assert digest == hashlib.sha256(content).hexdigest()
     by_number = {chunk.number: chunk for chunk in chunks}
     for number in range((size + MIB - 1) // MIB):

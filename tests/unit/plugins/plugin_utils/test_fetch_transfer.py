@@ -340,7 +340,7 @@ def test_a_source_that_never_rests_is_given_up(pair: Pair, monkeypatch: pytest.M
     [
         (lambda path: None, "is not there on builder 'b'; build it first"),
         (lambda path: path.mkdir(), "is a directory on builder 'b'; name a file, or set recurse"),
-        (lambda path: os.mkfifo(path), "is no regular file on builder 'b'"),
+        (os.mkfifo, "is no regular file on builder 'b'"),
     ],
 )
 def test_a_source_that_is_no_file_is_refused(pair: Pair, make: Any, text: str) -> None:
@@ -557,7 +557,7 @@ PIECES = st.lists(
 def image(pieces: list[tuple[int, int, int]], tail: int) -> bytes:
     """Pages of noise, of one of three kinds or of zeros, anywhere; later pieces lie over earlier ones."""
     kinds = [bytes(4096), *(random.Random(kind).randbytes(4096) for kind in (1, 2, 3))]
-    data = bytearray(max([at + length for at, length, _ in pieces], default=0) * 4096 + tail)
+    data = bytearray(max([at + length for at, length, _kind in pieces], default=0) * 4096 + tail)
     for at, length, kind in pieces:
         data[at * 4096 : (at + length) * 4096] = b"".join(
             kinds[kind] if page % 3 else random.Random(page * kind).randbytes(4096) for page in range(length)
