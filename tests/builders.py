@@ -148,7 +148,12 @@ def _connection(address: Address, key: Path, known_hosts: Path) -> dict[str, obj
     }
 
 
-_PYTHON = {"ansible_python_interpreter": "/usr/local/bin/python3", "ansible_pipelining": True}
+_SETTINGS = {
+    "ansible_python_interpreter": "/usr/local/bin/python3",
+    "ansible_pipelining": True,
+    "freehyve_poudriere_etc": str(ROOT / "poudriere"),
+    "freehyve_overlay": str(ROOT / "overlay"),
+}
 
 
 @contextmanager
@@ -157,7 +162,7 @@ def real_builder(text: str, key: Path) -> Iterator[Builder]:
     address = parse_address(text)
     known_hosts = Path(os.environ.get("FREEHYVE_TEST_KNOWN_HOSTS", "~/.ssh/known_hosts")).expanduser()
     with tempfile.TemporaryDirectory(prefix="freehyve-test-") as directory:
-        settings = dict(_PYTHON)
+        settings: dict[str, object] = dict(_SETTINGS)
         variables = os.environ.get("FREEHYVE_TEST_VARS")
         if variables:
             settings |= json.loads(Path(variables).read_text(encoding="utf-8"))
