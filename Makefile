@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: help venv demo test test-provision test-builder lint unit units integration molecule step bench pins changelog clean
+.PHONY: help venv demo test test-long test-builder lint unit units integration molecule step bench pins changelog clean
 .DEFAULT_GOAL := help
 
 help: ## show this help
@@ -21,8 +21,8 @@ demo: venv ## build an image in the lab, a simulated builder, and show the artif
 test: venv ## run the whole test suite
 	@$(RUN) tests/tooling/suite test
 
-test-provision: venv ## the tests of provisioning, minutes long, which CI runs too
-	@$(RUN) tests/tooling/suite provision
+test-long: venv ## the long tests, which CI runs too: molecule scenarios and provisioning
+	@$(RUN) tests/tooling/suite long
 
 test-builder: venv ## run the same scenarios on FREEHYVE_TEST_BUILDER=user@host:port with FREEHYVE_TEST_KEY=path
 	@test -n "$$FREEHYVE_TEST_BUILDER" || { echo 'make: FREEHYVE_TEST_BUILDER is not set; give it as user@host:port' >&2; exit 1; }
