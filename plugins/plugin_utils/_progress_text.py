@@ -1,0 +1,211 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""Words for progress: pure functions from an event (see :mod:`_progress`) to lines without any control codes."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.freehyve.builder.plugins.module_utils._job import strip_escapes
+
+RATE_WINDOW = 20.0  # seconds; long enough for a slow disk's hiccups, short enough to follow a change
+LOG_LINES = 10
+
+
+def human(count: float) -> str:
+    """Bytes with a binary unit."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def clock(seconds: float) -> str:
+    """``0:07``, ``12:34``, ``1:02:03``."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def clean(text: object) -> str:
+    """One line of text that moves no cursor, sets no colour and reorders nothing, wherever it came from."""
+    words = " ".join(strip_escapes(str(text)).split())
+    return "".join(char for char in words if not unicodedata.category(char).startswith("C"))
+
+
+def width(text: str) -> int:
+    """Columns on a terminal."""
+    columns = 0
+    for char in text:
+        if not unicodedata.combining(char):
+            columns += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return columns
+
+
+def cut(text: str, columns: int) -> str:
+    """The beginning of a text that fits; ``..`` stands for what is missing."""
+    if width(text) <= columns:
+        return text
+    room = max(0, columns - 2)
+    while text and width(text) > room:
+        text = text[:-1]
+    return (text + "..")[: max(0, columns)]
+
+
+class Meter:
+    """Rate and time left of something that grows, from the samples of the last seconds."""
+
+    def __init__(self) -> None:
+        self._what: object = None
+        self._samples: deque[tuple[float, float]] = deque()
+
+    def add(self, event: Mapping[str, Any], now: float) -> None:
+        done = _number(event.get("done"))
+        if done is None:
+            return
+        what = (event.get("what"), event.get("total"), event.get("unit"))
+        if what != self._what or (self._samples and done < self._samples[-1][1]):
+            self._what = what
+            self._samples.clear()
+        self._samples.append((now, done))
+        while len(self._samples) > 2 and now - self._samples[1][0] >= RATE_WINDOW:
+            self._samples.popleft()
+
+    @property
+    def rate(self) -> float | None:
+        """Units a second; None when that cannot be said yet."""
+        if len(self._samples) < 2:
+            return None
+        (begun, first), (ended, last) = self._samples[0], self._samples[-1]
+        return (last - first) / (ended - begun) if ended - begun >= 0.5 else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def amount(event: Mapping[str, Any], rate: float | None) -> str:
+    """``base.txz 12.0 MiB of 180.0 MiB (7%), 3.1 MiB/s, 0:54 left``; empty when nothing is counted."""
+    done, total = _number(event.get("done")), _number(event.get("total"))
+    what = clean(event.get("what") or "")
+    if done is None:
+        return what
+    in_bytes = event.get("unit", "bytes") == "bytes"
+
+    def count(value: float) -> str:
+        return human(value) if in_bytes else f"{value:.0f}"
+
+    words = f"{what} {count(done)}".lstrip()
+    if total:
+        words += f" of {count(total)} ({min(done / total, 1.0):.0%})"
+    if rate is not None and in_bytes:
+        words += f", {human(rate)}/s"
+    if rate and total and total > done:
+        words += f", {clock((total - done) / rate)} left"
+    return words
+
+
+def counters(bulk: Mapping[str, Any]) -> str:
+    """``1/4 built, 1 failed, 0 skipped``; before the queue is known, what poudriere does."""
+    stats = bulk.get("stats") or {}
+    queued = int(stats.get("queued") or 0)
+    if not queued:
+        return clean(bulk.get("phase") or "starting")
+    done = int(stats.get("built") or 0) + int(stats.get("fetched") or 0)
+    words = f"{done}/{queued} built, {int(stats.get('failed') or 0)} failed, {int(stats.get('skipped') or 0)} skipped"
+    if stats.get("ignored"):
+        words += f", {int(stats['ignored'])} ignored"
+    return words
+
+
+def jobs(bulk: Mapping[str, Any], later: float = 0.0) -> list[str]:
+    """What each builder compiles and for how long: ``01 hello-1.0 stage 0:27``.
+
+    :param later: seconds since the event was made.
+    """
+    rows = []
+    for row in bulk.get("builders") or []:
+        if not row.get("pkgname"):
+            continue
+        words = f"{clean(row.get('number', ''))} {clean(row['pkgname'])} {clean(row.get('phase', ''))}"
+        seconds = _number(row.get("seconds"))
+        rows.append(words if seconds is None else f"{words} {clock(seconds + later)}")
+    if bulk.get("more"):
+        rows.append(f"and {int(bulk['more'])} more")
+    return rows
+
+
+def bulk_words(bulk: Mapping[str, Any], later: float = 0.0) -> str:
+    """Counters, time left, builders: in the order in which a narrow terminal may lose them."""
+    words = counters(bulk)
+    phase = clean(bulk.get("phase") or "")
+    if (bulk.get("stats") or {}).get("queued") and phase not in ("", "parallel_build"):
+        words += f", {phase}"
+    left = _number(bulk.get("left"))
+    if left is not None:
+        words += f", about {clock(left - later)} left"
+    return " | ".join([words, *jobs(bulk, later)])
+
+
+def body(event: Mapping[str, Any], rate: float | None = None, later: float = 0.0) -> str:
+    """What there is to say besides who and how long."""
+    bulk = event.get("bulk")
+    if bulk:
+        return bulk_words(bulk, later)
+    text, counted = clean(event.get("text") or ""), amount(event, rate)
+    if not text or text == counted:
+        return counted
+    return f"{text}: {counted}" if counted else text
+
+
+def plain_line(host: str, event: Mapping[str, Any], rate: float | None, elapsed: float | None) -> str:
+    """A line of a log."""
+    took = "" if elapsed is None else f" [{clock(elapsed)}]"
+    return f"{clean(host)}: {clean(event.get('task') or '')}{took}: {body(event, rate)}"
+
+
+def news_of(event: Mapping[str, Any]) -> object:
+    """What makes an event another one than the last; times that pass by themselves do not."""
+    bulk = event.get("bulk") or {}
+    building = tuple(str(row.get("pkgname")) for row in bulk.get("builders") or [])
+    stats = tuple(sorted((bulk.get("stats") or {}).items()))
+    return (event.get("state"), event.get("text"), event.get("what"), event.get("done"), stats, building)
+
+
+def failure_lines(host: str, event: Mapping[str, Any]) -> list[str]:
+    """A failed port: phase, kind of error, the last lines of its log."""
+    port = event.get("failed_port") or {}
+    origin, pkgname = clean(port.get("origin") or ""), clean(port.get("pkgname") or "")
+    spent = _number(port.get("elapsed"))
+    head = (
+        f"{clean(host)}: {clean(event.get('task') or '')}: port {origin} ({pkgname}) failed in phase "
+        f"{clean(port.get('phase') or '') or 'unknown'}: {clean(port.get('errortype') or '') or 'unknown error'}"
+    )
+    if spent is not None:
+        head += f", after {clock(spent)}"
+    if port.get("log"):
+        head += f"; log: {clean(port['log'])}"
+    tail: Sequence[Any] = port.get("tail") or []
+    return [head, *(f"    {line}" for line in map(clean, tail[-LOG_LINES:]) if line)]
+
+
+__all__ = [
+    "LOG_LINES",
+    "Meter",
+    "amount",
+    "body",
+    "bulk_words",
+    "clean",
+    "clock",
+    "counters",
+    "cut",
+    "failure_lines",
+    "human",
+    "jobs",
+    "news_of",
+    "plain_line",
+    "width",
+]
