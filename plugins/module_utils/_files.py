@@ -59,9 +59,14 @@ def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
         raise
 
 
+def dump_json(value: Dict[str, Any]) -> bytes:
+    """A receipt's text: indented, sorted JSON."""
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode("utf-8")
+
+
 def write_json(path: str, value: Dict[str, Any]) -> None:
-    """Write a receipt: indented, sorted JSON, atomically."""
-    write_file(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode("utf-8"))
+    """Write a receipt atomically."""
+    write_file(path, dump_json(value))
 
 
 def read_json(path: str) -> Optional[Dict[str, Any]]:
@@ -82,4 +87,13 @@ def read_json(path: str) -> Optional[Dict[str, Any]]:
     return value
 
 
-__all__ = ["CHUNK", "fsync_directory", "read_json", "replace_file", "sha256_file", "write_file", "write_json"]
+__all__ = [
+    "CHUNK",
+    "dump_json",
+    "fsync_directory",
+    "read_json",
+    "replace_file",
+    "sha256_file",
+    "write_file",
+    "write_json",
+]

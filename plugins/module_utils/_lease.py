@@ -3,6 +3,11 @@
 """Leases: what we hold on the builder (md units, pools, mounts), written down before it is taken.
 
 One JSON file each below ``P/leases``. A run that dies leaves its leases; the next one can tell from them what is ours.
+
+Whether an owner lives is not guessed from process ids and clocks: it keeps its lease locked (flock(2)), and the kernel
+gives the lock back when the process ends, however it ends, as it does at a power loss. A process id that is used again,
+a clock that was set or another boot change nothing about that. Process, start and boot are written down for people.
+What a detached job holds is held for as long as the job runs.
 """
 
 from __future__ import annotations
@@ -12,21 +17,27 @@ import fcntl
 import hashlib
 import os
 import re
+import tempfile
 import time
-from dataclasses import asdict, dataclass
-from typing import Any, Dict, Iterator, List, Optional
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
+from ansible_collections.freehyve.builder.plugins.module_utils import _job
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._files import fsync_directory, read_json, write_json
+from ansible_collections.freehyve.builder.plugins.module_utils._files import dump_json, fsync_directory, read_json
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
+
+WAIT_STEP = 0.25  # seconds between two looks at a lease that somebody else holds
 
 _KIND = re.compile(r"[a-z][a-z0-9-]*")
 _SECONDS = re.compile(r"sec = (\d+)")
+# Descriptors of the leases of this process by path: closing one gives its lock back.
+_LOCKS: Dict[str, int] = {}
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process of one boot: a process id alone is used again. ``start`` is what ps(1) prints."""
+    """A process: ``start`` is what ps(1) prints, ``boot`` empty where FreeBSD does not tell."""
 
     pid: int
     start: str
@@ -35,7 +46,11 @@ class Owner:
 
 @dataclass(frozen=True)
 class Lease:
-    """Something held: ``kind`` as md or pool, ``identity`` as a backing file or a GUID, ``made`` in epoch seconds."""
+    """Something held: ``kind`` as md or pool, ``identity`` as a backing file or a name, ``made`` in epoch seconds.
+
+    ``details`` tell the very thing from another of the same name. ``order`` counts up: what was taken later goes first.
+    ``job`` is the directory of the detached job that holds it, if one does.
+    """
 
     kind: str
     identity: str
@@ -43,34 +58,35 @@ class Lease:
     job: Optional[str]
     made: int
     path: str
+    order: int = 0
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} '{self.identity}'"
+
+    @property
+    def holder(self) -> str:
+        """Who, in words: process and job, and since when."""
+        job = f" of job {os.path.basename(self.job)[:12]}" if self.job else ""
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.made))
+        return f"process {self.owner.pid}{job}, since {since}"
 
 
 def boot_argv() -> List[str]:
-    return ["sysctl", "kern.boot_id", "kern.boottime"]
+    """Sixteen random bytes of every boot; without ``-b`` sysctl(8) does not print such a value at all."""
+    return ["sysctl", "-b", "kern.boot_id"]
 
 
 def start_argv(pid: int) -> List[str]:
     return ["ps", "-o", "lstart=", "-p", str(pid)]
 
 
-def parse_boot(stdout: str) -> str:
-    """The boot's identity: ``kern.boot_id`` where it exists, else the second of ``kern.boottime``, else empty."""
-    values = dict(line.split(": ", 1) for line in stdout.splitlines() if ": " in line)
-    seconds = _SECONDS.search(values.get("kern.boottime", ""))
-    return values.get("kern.boot_id", "").strip() or (seconds.group(1) if seconds else "")
-
-
-def owner_of(runner: Runner, pid: int) -> Optional[Owner]:
-    """The process with an id, or None when there is none."""
-    start = runner.run(start_argv(pid), ok=range(256)).stdout.strip()
-    if not start:
-        return None
-    return Owner(pid, " ".join(start.split()), parse_boot(runner.run(boot_argv(), ok=range(256)).stdout))
-
-
-def _self(runner: Runner) -> Owner:
-    found = owner_of(runner, os.getpid())
-    return found if found is not None else Owner(os.getpid(), "", "")
+def _owner(runner: Runner) -> Owner:
+    pid = os.getpid()
+    start = " ".join(runner.run(start_argv(pid), ok=range(256)).stdout.split())
+    boot = runner.run(boot_argv(), ok=range(256)).stdout.encode("utf-8", "surrogateescape").hex()
+    return Owner(pid, start, boot)
 
 
 def lease_path(directory: str, kind: str, identity: str) -> str:
@@ -91,8 +107,10 @@ def _parse(path: str, value: Dict[str, Any]) -> Lease:
             value.get("job"),
             int(value["made"]),
             path,
+            int(value.get("order", 0)),
+            {str(name): str(item) for name, item in (value.get("details") or {}).items()},
         )
-    except (KeyError, TypeError, ValueError) as exc:
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise ToolError(f"lease '{path}': not a lease; look at what it names, then remove it") from exc
 
 
@@ -112,23 +130,78 @@ def leases(directory: str) -> List[Lease]:
     except FileNotFoundError:
         return []
     found = [lease for lease in (read(os.path.join(directory, name)) for name in names) if lease is not None]
-    return sorted(found, key=lambda lease: (lease.made, lease.path))
+    return sorted(found, key=lambda lease: (lease.order, lease.made, lease.path))
+
+
+def _unlocked(fd: int) -> bool:
+    """Whether no owner has a file locked. A shared lock: two who look do not take each other for owners."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _free(path: str) -> bool:
+    """Whether nobody keeps a lease's file locked. Its owner replaces the file whole, so look again when it did."""
+    while True:
+        try:
+            fd = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return True
+        try:
+            free = _unlocked(fd)
+            here = os.fstat(fd)
+            try:
+                there = os.stat(path)
+            except FileNotFoundError:
+                return True
+        finally:
+            os.close(fd)
+        if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+            return free
 
 
 def is_held(runner: Runner, lease: Lease) -> bool:
-    """Does the owner still live? Same process id, start and boot."""
-    now = owner_of(runner, lease.owner.pid)
-    return now is not None and now == lease.owner
+    """Does the owner still live? The process that took it, or the job that it was taken for."""
+    if lease.path in _LOCKS or not _free(lease.path):
+        return True
+    if lease.job is None:
+        return False
+    jobs_dir, key = os.path.split(lease.job)
+    return _job.observe(runner, _job.Job(jobs_dir, key)).state == _job.RUNNING
 
 
 def _place(lease: Lease) -> None:
-    """Write a lease, durably before anything is acquired."""
-    write_json(lease.path, {key: item for key, item in asdict(lease).items() if key != "path"})
+    """Write a lease and keep it locked, durably before anything is acquired."""
+    directory = os.path.dirname(lease.path)
+    value = {key: item for key, item in asdict(lease).items() if key != "path"}
+    fd, temporary = tempfile.mkstemp(prefix=".lease.", dir=directory)
+    try:
+        # Before it has its name, so that nobody ever sees it unlocked.
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        data = dump_json(value)
+        while data:
+            data = data[os.write(fd, data) :]
+        os.fchmod(fd, 0o644)
+        os.fsync(fd)
+        os.replace(temporary, lease.path)
+        fsync_directory(directory)
+    except BaseException:
+        os.close(fd)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    old = _LOCKS.pop(lease.path, None)
+    _LOCKS[lease.path] = fd
+    if old is not None:
+        os.close(old)
 
 
 @contextlib.contextmanager
-def _alone(directory: str) -> Iterator[None]:
-    """One process at a time looks at a lease and replaces it."""
+def alone(directory: str) -> Iterator[None]:
+    """One process at a time takes leases, or removes what dead owners left."""
+    os.makedirs(directory, mode=0o755, exist_ok=True)
     fd = os.open(os.path.join(directory, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -137,55 +210,108 @@ def _alone(directory: str) -> Iterator[None]:
         os.close(fd)
 
 
-def take(runner: Runner, directory: str, kind: str, identity: str, job: Optional[str] = None) -> Lease:
+def take(
+    runner: Runner,
+    directory: str,
+    kind: str,
+    identity: str,
+    job: Optional[str] = None,
+    details: Optional[Mapping[str, str]] = None,
+    wait: float = 0.0,
+) -> Lease:
     """Write the lease of something before acquiring it.
 
     A lease whose owner is dead is taken over: its thing may still be there, look before acquiring.
 
+    :param wait: seconds to wait for somebody alive who holds it.
     :raises ToolError: somebody alive holds it.
     """
     path = lease_path(directory, kind, identity)
-    lease = Lease(kind, identity, _self(runner), job, int(time.time()), path)
-    os.makedirs(directory, mode=0o755, exist_ok=True)
-    with _alone(directory):
-        found = read(path)
-        if found is not None and found.owner != lease.owner and is_held(runner, found):
-            holder = found.owner.pid
-            raise ToolError(f"{kind} '{identity}': held by another build (process {holder}); wait for it, see '{path}'")
-        _place(lease)
-    return lease
+    owner = _owner(runner)
+    deadline = time.monotonic() + wait
+    while True:
+        with alone(directory):
+            found = read(path)
+            if found is None or path in _LOCKS or not is_held(runner, found):
+                order = 1 + max((other.order for other in leases(directory)), default=0)
+                lease = Lease(kind, identity, owner, job, int(time.time()), path, order, dict(details or {}))
+                _place(lease)
+                return lease
+        if time.monotonic() >= deadline:
+            raise ToolError(
+                f"{found.title}: held by another build ({found.holder}); wait for it, or see playbooks/cancel.yml"
+            )
+        time.sleep(WAIT_STEP)
+
+
+def note(lease: Lease, **details: str) -> Lease:
+    """Write down more of the thing, known only since it is there."""
+    known = replace(lease, details={**lease.details, **details})
+    _place(known)
+    return known
 
 
 def release(lease: Lease) -> None:
     """Remove a lease after its thing is gone; only our own."""
     found = read(lease.path)
-    if found is None or found.owner != lease.owner:
-        return
-    os.unlink(lease.path)
-    fsync_directory(os.path.dirname(lease.path))
+    if found is not None and found.owner == lease.owner and found.order == lease.order:
+        os.unlink(lease.path)
+        fsync_directory(os.path.dirname(lease.path))
+    forget(lease)
+
+
+def drop(lease: Lease) -> None:
+    """Remove the lease of a dead owner, unless somebody took it over meanwhile. Call it from within :func:`alone`."""
+    if read(lease.path) == lease:
+        os.unlink(lease.path)
+        fsync_directory(os.path.dirname(lease.path))
+
+
+def forget(lease: Lease) -> None:
+    """Give the lock back and leave the lease to the job that it was taken for."""
+    fd = _LOCKS.pop(lease.path, None)
+    if fd is not None:
+        os.close(fd)
 
 
 @contextlib.contextmanager
-def held(runner: Runner, directory: str, kind: str, identity: str, job: Optional[str] = None) -> Iterator[Lease]:
+def held(
+    runner: Runner,
+    directory: str,
+    kind: str,
+    identity: str,
+    job: Optional[str] = None,
+    details: Optional[Mapping[str, str]] = None,
+    wait: float = 0.0,
+) -> Iterator[Lease]:
     """A lease for the time of a block that itself acquires and releases the thing.
 
     The lease stays when the block fails, for the thing may still be there: it is released by whoever removes that.
     """
-    lease = take(runner, directory, kind, identity, job)
+    lease = take(runner, directory, kind, identity, job, details, wait)
     yield lease
     release(lease)
+
+
+def identity_of(path: str) -> Dict[str, str]:
+    """What tells a file or a mounted directory from another at the same path: file system and inode."""
+    info = os.stat(path)
+    return {"fsid": str(info.st_dev), "inode": str(info.st_ino)}
 
 
 __all__ = [
     "Lease",
     "Owner",
+    "alone",
     "boot_argv",
+    "drop",
+    "forget",
     "held",
+    "identity_of",
     "is_held",
     "lease_path",
     "leases",
-    "owner_of",
-    "parse_boot",
+    "note",
     "read",
     "release",
     "start_argv",

@@ -57,7 +57,7 @@ class Host:
             "umount": self.umount,
             "newfs_msdos": "",
             "ps ": "Sun Nov 22 21:15:21 2026",
-            "sysctl kern.boot": "kern.boottime: { sec = 1, usec = 0 }",
+            "sysctl -b kern.boot_id": "",
         }
         return PlayedRunner(answers={**answers, **more})
 

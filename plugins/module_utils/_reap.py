@@ -1,0 +1,363 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""Reaping: undo what dead owners left on the builder, newest first, and only what is provably ours.
+
+A lease gives the right to look at one thing; the thing itself must still be what the lease says: a memory disk by its
+backing file, a pool by its temporary name and GUID, a mount by its file system, a dataset by its key. Whatever is
+something else by now is foreign and left alone, and the lease goes. Nothing is destroyed but scratch datasets and
+temporary files of the workspace: pools are exported. What cannot be undone keeps its lease.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+from ansible_collections.freehyve.builder.plugins.module_utils import (
+    _bulk,
+    _job,
+    _lease,
+    _md,
+    _mounts,
+    _poudriere,
+    _zfs,
+    _zpool,
+)
+from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
+from ansible_collections.freehyve.builder.plugins.module_utils._layers import KEY_PROPERTY
+from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step
+from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
+
+PATIENCE = 30.0  # seconds: an orphaned tar or zfs receive ends, what a person left open does not
+COMMAND_SECONDS = 120.0  # a pool without its device answers never
+_BUSY = ("busy", "Resource temporarily unavailable")
+
+
+@dataclass(frozen=True)
+class Todo:
+    """One thing to undo. ``do`` raises ToolError when it cannot be undone."""
+
+    action: str
+    do: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A stale lease that stays, and why."""
+
+    lease: str
+    reason: str
+
+
+@dataclass
+class Reaped:
+    """What was or would be done, and what could not be."""
+
+    steps: List[Step] = field(default_factory=list)
+    kept: List[Kept] = field(default_factory=list)
+
+    @property
+    def warnings(self) -> List[str]:
+        return [f"{item.lease}: left by a dead build and not removed: {item.reason}" for item in self.kept]
+
+
+class Foreign(Exception):
+    """The thing is not, or no longer, what the lease says."""
+
+
+class Reaper:
+    """Undoes the things of one directory of leases.
+
+    :param workspace: directory outside of which no file is touched.
+    """
+
+    def __init__(self, runner: Runner, workspace: str, patience: float = PATIENCE) -> None:
+        self._runner = runner
+        self._workspace = os.path.realpath(workspace)
+        self._deadline = time.monotonic() + patience
+        self._kinds: Dict[str, Callable[[_lease.Lease], List[Todo]]] = {
+            "file": self._file,
+            "md": self._md,
+            "pool": self._pool,
+            "mount": self._mount,
+            "layer": self._layer,
+            "bulk": self._bulk,
+        }
+
+    def plan(self, lease: _lease.Lease) -> List[Todo]:
+        """What is there of a lease's thing, as it is to be undone; empty when it is gone.
+
+        :raises Foreign: something else is there.
+        :raises ToolError: it cannot be told, or the kind is not known.
+        """
+        look = self._kinds.get(lease.kind)
+        if look is None:
+            raise ToolError(f"{lease.title}: a kind that this version does not know")
+        return look(lease)
+
+    # Each looks at one kind of thing.
+
+    def _file(self, lease: _lease.Lease) -> List[Todo]:
+        path = lease.identity
+        if not os.path.lexists(path):
+            return []
+        name, place = os.path.basename(path), os.path.realpath(os.path.dirname(path))
+        if not _zfs.is_below(place, self._workspace) or not (name.startswith(".") or name.endswith(".part")):
+            raise Foreign(f"'{path}' is no temporary file of '{self._workspace}'")
+        return [Todo(f"remove {path}", lambda: self._remove(path))]
+
+    def _remove(self, path: str) -> None:
+        units = _md.of_file(_md.units(self._runner), path)
+        if units:
+            raise ToolError(f"file '{path}': {units[0].name} lies on it; detach it, see mdconfig -l -v")
+        inside = _mounts.below(_mounts.mounts(self._runner), os.path.realpath(path))
+        if inside:
+            raise ToolError(f"directory '{path}': {inside[0].source} is mounted in it; unmount it")
+        try:
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+        except OSError as exc:
+            raise ToolError(f"file '{path}': cannot be removed: {exc.strerror or exc}") from exc
+
+    def _units(self, lease: _lease.Lease, file: str) -> List[_md.MdUnit]:
+        """The units that a lease's file backs: that very file, and that very unit once it was known."""
+        if not os.path.exists(file):
+            # A unit keeps a removed file open under its old name.
+            same = [unit for unit in _md.units(self._runner) if unit.file == os.path.realpath(file)]
+        else:
+            now = _lease.identity_of(file)
+            if any(lease.details.get(name, value) != value for name, value in now.items()):
+                raise Foreign(f"'{file}' is another file now")
+            same = _md.of_file(_md.units(self._runner), file)
+        unit = lease.details.get("unit")
+        if not same:
+            return []
+        if unit is None:
+            if len(same) > 1:
+                names = ", ".join(found.name for found in same)
+                raise ToolError(f"file '{file}': attached as {names}, and not known which of them is ours; detach them")
+            return same
+        mine = [found for found in same if found.name == unit]
+        others = [found.name for found in same if found.name != unit]
+        if not mine:
+            raise Foreign(f"'{file}' is attached as {', '.join(others)}, which was not us")
+        return mine
+
+    def _md(self, lease: _lease.Lease) -> List[Todo]:
+        def detach(unit: str) -> Callable[[], None]:
+            return lambda: self._patiently(lambda: _md.detach(self._runner, unit, lease.identity))
+
+        self._same_boot(lease)
+        return [Todo(f"detach {unit.name}", detach(unit.name)) for unit in self._units(lease, lease.identity)]
+
+    def _same_boot(self, lease: _lease.Lease) -> None:
+        """Memory disks, imports without cache file and mounts do not outlive a boot."""
+        boot = self._runner.run(_lease.boot_argv(), ok=range(256)).stdout.encode("utf-8", "surrogateescape").hex()
+        if lease.owner.boot and boot and lease.owner.boot != boot:
+            raise Foreign("the builder was booted since")
+
+    def _pool(self, lease: _lease.Lease) -> List[Todo]:
+        name, guid = lease.identity, lease.details.get("guid")
+        altroot = lease.details.get("altroot", "")
+        found = _zpool.pools(self._runner).get(name)
+        if found is None:
+            return [Todo(f"remove {altroot}", lambda: self._prune(altroot))] if os.path.isdir(altroot) else []
+        if guid is not None and found.guid != guid:
+            raise Foreign(f"pool '{name}' has another GUID, {found.guid}")
+        if guid is None:
+            # Created, and its GUID not written down any more: then it lies on our file and nowhere else.
+            devices = _zpool.devices(_zpool.status_vdevs(self._runner, name))
+            units = _md.of_file(_md.units(self._runner), lease.details.get("file", ""))
+            if len(devices) != 1 or devices[0] not in [unit.device for unit in units]:
+                raise Foreign(f"pool '{name}' does not lie on '{lease.details.get('file')}'")
+
+        def export() -> None:
+            try:
+                self._patiently(lambda: self._export(name, found.guid, force=False))
+            except ToolError:
+                self._export(name, found.guid, force=True)
+            self._prune(altroot)
+
+        return [Todo(f"export pool {name}", export)]
+
+    def _export(self, name: str, guid: str, force: bool) -> None:
+        if _zpool.guid(self._runner, name) != guid:
+            raise ToolError(f"pool '{name}': another pool took its name")
+        self._runner.run(
+            _zpool.export_argv(name, force), timeout=COMMAND_SECONDS, failed=f"pool '{name}': exporting failed"
+        )
+
+    def _prune(self, path: str) -> None:
+        """Directories that mounts left, as far as they are empty."""
+        if not path or os.path.islink(path) or not _zfs.is_below(os.path.realpath(path), self._workspace):
+            return
+        for parent, names, _files in os.walk(path, topdown=False):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    os.rmdir(os.path.join(parent, name))
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+
+    def _mount(self, lease: _lease.Lease) -> List[Todo]:
+        path, source, file = lease.identity, lease.details.get("source"), lease.details.get("file")
+        found = _mounts.at(_mounts.mounts(self._runner), os.path.realpath(path))
+        if found is None:
+            return [Todo(f"remove {path}", lambda: self._prune(path))] if os.path.isdir(path) else []
+        fsid = lease.details.get("fsid")
+        if fsid is not None and _lease.identity_of(path)["fsid"] != fsid:
+            raise Foreign(f"another file system is mounted at '{path}': {found.source}")
+        if source is not None and found.source != source:
+            raise Foreign(f"'{found.source}' is mounted at '{path}', not '{source}'")
+        if fsid is None and source is None:
+            raise ToolError(f"mount '{path}': the lease does not say what was mounted; unmount it")
+        if file is not None:
+            units = _md.of_file(_md.units(self._runner), file)
+            if found.source not in [unit.device for unit in units]:
+                raise Foreign(f"'{found.source}' at '{path}' does not lie on '{file}'")
+
+        def unmount() -> None:
+            self._patiently(lambda: self._run(["umount", path], f"mount '{path}': cannot be undone"))
+            self._prune(path)
+
+        return [Todo(f"unmount {path}", unmount)]
+
+    def _layer(self, lease: _lease.Lease) -> List[Todo]:
+        name, key, snapshot = lease.identity, lease.details.get("key"), lease.details.get("snapshot")
+        wanted = [name] + ([snapshot] if snapshot else [])
+        found = _zfs.named(self._runner, wanted, (KEY_PROPERTY,), "filesystem,snapshot")
+        if name not in found or snapshot in found:
+            return []
+        if key is None or found[name].value(KEY_PROPERTY) != key:
+            raise Foreign(f"dataset '{name}' was made by somebody else")
+
+        def destroy() -> None:
+            self._patiently(lambda: _zfs.destroy(self._runner, name, recursive=True))
+
+        return [Todo(f"destroy {name}", destroy)]
+
+    def _bulk(self, lease: _lease.Lease) -> List[Todo]:
+        details, master = lease.details, lease.identity
+        if lease.job is None or "etcdir" not in details:
+            raise ToolError(f"poudriere '{master}': the lease names no job")
+        log_dir = _log_dir(lease.job)
+        if log_dir is None or not _is_latest(log_dir):
+            # It did not get so far, or another build has used the jails since: they are not ours any more.
+            return []
+        words = [details[name] for name in ("jail", "ports", "set") if details.get(name)]
+        argv = _poudriere.base_argv(details["etcdir"]) + ["jail", "-k"]
+        argv += [word for flag, value in zip(("-j", "-p", "-z"), words) for word in (flag, value)]
+        if not _jails_run(self._runner, master):
+            return []
+        return [Todo(f"stop poudriere {master}", lambda: self._run(argv, f"poudriere '{master}': cannot be stopped"))]
+
+    def _run(self, argv: Sequence[str], failed: str) -> None:
+        self._runner.run(argv, timeout=COMMAND_SECONDS, failed=failed)
+
+    def _patiently(self, do: Callable[[], None]) -> None:
+        """Try again while the thing is busy: what a killed build was running may still come to its end."""
+        while True:
+            try:
+                return do()
+            except ToolError as exc:
+                busy = any(word in f"{exc.message}\n{exc.stderr}" for word in _BUSY)
+                if not busy or time.monotonic() >= self._deadline:
+                    raise
+            time.sleep(0.25)
+
+
+def _log_dir(job: str) -> Optional[str]:
+    """poudriere's log directory of a job, as its log says."""
+    text, _end = _job.read_log(os.path.join(job, "log"), 0)
+    return _bulk.log_dir_of(text)
+
+
+def _is_latest(log_dir: str) -> bool:
+    """Whether no other build of the same jail and tree came after (common.sh makes ``latest`` at every start)."""
+    latest = os.path.join(os.path.dirname(log_dir), "latest")
+    return os.path.realpath(latest) == os.path.realpath(log_dir)
+
+
+def _jails_run(runner: Runner, master: str) -> bool:
+    """Whether a jail of a build is up. poudriere calls it like the master, or with the builder's number behind."""
+    names = runner.run(["jls", "name"], ok=range(256)).stdout.split()
+    return any(name == master or name.startswith(f"{master}-") for name in names)
+
+
+def stale(runner: Runner, directory: str) -> Tuple[List[_lease.Lease], List[Kept]]:
+    """Leases of dead owners, newest first, and files that are no leases."""
+    found: List[_lease.Lease] = []
+    kept: List[Kept] = []
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(".json") and not name.startswith("."))
+    except FileNotFoundError:
+        return found, kept
+    for name in names:
+        try:
+            lease = _lease.read(os.path.join(directory, name))
+        except ToolError as exc:
+            kept.append(Kept(f"lease '{name}'", exc.message))
+            continue
+        if lease is not None and not _lease.is_held(runner, lease):
+            found.append(lease)
+    return sorted(found, key=lambda lease: (lease.order, lease.made, lease.path), reverse=True), kept
+
+
+def _why(lease: _lease.Lease) -> str:
+    return f"left by {lease.holder}, which is dead"
+
+
+def look(runner: Runner, directory: str, workspace: str) -> Reaped:
+    """What :func:`reap` would do; changes nothing."""
+    done = Reaped()
+    found, done.kept = stale(runner, directory)
+    reaper = Reaper(runner, workspace, 0.0)
+    for lease in found:
+        try:
+            todo = reaper.plan(lease)
+        except Foreign as exc:
+            done.steps.append(Step(f"forget {lease.title}", str(exc)))
+        except ToolError as exc:
+            done.kept.append(Kept(lease.title, exc.message))
+        else:
+            done.steps += [Step(item.action, _why(lease)) for item in todo]
+            done.steps += [] if todo else [Step(f"forget {lease.title}", "gone")]
+    return done
+
+
+def reap(runner: Runner, directory: str, workspace: str, patience: float = PATIENCE) -> Reaped:
+    """Undo what dead owners left below ``workspace``, newest first, waiting ``patience`` seconds for what is busy."""
+    if not stale(runner, directory)[0]:
+        return Reaped(kept=stale(runner, directory)[1])
+    done = Reaped()
+    with _lease.alone(directory):
+        found, done.kept = stale(runner, directory)
+        reaper = Reaper(runner, workspace, patience)
+        for lease in found:
+            _one(reaper, lease, done)
+    return done
+
+
+def _one(reaper: Reaper, lease: _lease.Lease, done: Reaped) -> None:
+    try:
+        todo = reaper.plan(lease)
+        for item in todo:
+            item.do()
+            done.steps.append(Step(item.action, _why(lease)))
+    except Foreign as exc:
+        done.steps.append(Step(f"forget {lease.title}", str(exc)))
+    except ToolError as exc:
+        done.kept.append(Kept(lease.title, exc.message))
+        return
+    else:
+        if not todo:
+            done.steps.append(Step(f"forget {lease.title}", "gone"))
+    _lease.drop(lease)
+
+
+__all__ = ["PATIENCE", "Foreign", "Kept", "Reaped", "Reaper", "Todo", "look", "reap", "stale"]
