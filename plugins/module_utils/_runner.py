@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass, field
 from typing import IO, Dict, List, Optional, Sequence, Tuple
 
@@ -16,6 +17,16 @@ from ansible_collections.freehyve.builder.plugins.module_utils._errors import To
 
 # Base system and packages, as root's login would have it. Never the caller's: sshd starts modules with less.
 SEARCH_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+# Seconds that a command may take. A tool that looks or changes one thing answers at once, on a busy disk in minutes;
+# one that works through data takes as long as a job may. Nothing waits for ever: a pool without its device is silent.
+SHORT_SECONDS = 600.0
+LONG_SECONDS = 86400.0
+LONG_TOOLS = frozenset(
+    {"cat", "cpio", "fetch", "git", "mkimg", "pkg", "pkg-static", "poudriere", "tar", "xz", "zstd", "sh"}
+)
+LONG_VERBS = frozenset({("zfs", "send"), ("zfs", "receive"), ("zfs", "destroy"), ("zfs", "diff"), ("zpool", "scrub")})
+# A process that the kernel does not let go cannot be killed: after this the caller is told anyway.
+KILL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,38 @@ class Completed:
 
 def _text(data: Optional[bytes]) -> str:
     return (data or b"").decode("utf-8", "surrogateescape")
+
+
+def limit_of(argv: Sequence[str]) -> float:
+    """Seconds after which a command is taken for hung."""
+    tool = os.path.basename(argv[0])
+    long = tool in LONG_TOOLS or (tool, *argv[1:2]) in LONG_VERBS
+    return LONG_SECONDS if long else SHORT_SECONDS
+
+
+def _end(proc: subprocess.Popen[bytes]) -> None:
+    """Kill a process and wait for its end, but not for ever."""
+    proc.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        proc.wait(KILL_SECONDS)
+
+
+def _codes(
+    commands: Sequence[Sequence[str]], procs: Sequence[subprocess.Popen[bytes]], failed: Optional[str]
+) -> List[int]:
+    """Exit statuses of a pipeline, which may take as long as its slowest kind of command.
+
+    :raises ToolError: it takes longer.
+    """
+    limit = max(limit_of(argv) for argv in commands)
+    deadline = time.monotonic() + limit
+    codes = []
+    for argv, proc in zip(commands, procs):
+        try:
+            codes.append(proc.wait(max(0.0, deadline - time.monotonic())))
+        except subprocess.TimeoutExpired as exc:
+            raise ToolError(f"{failed or argv[0]}: no end after {limit:g} s", list(argv), 124) from exc
+    return codes
 
 
 def first_line(text: str) -> str:
@@ -67,30 +110,34 @@ class Runner:
         """Run a command to its end.
 
         :param ok: exit statuses that are an answer, not a failure.
-        :param timeout: seconds; the command is killed after them.
+        :param timeout: seconds after which the command is killed; by default what its kind may take.
         :param failed: start of the message when it fails (object and verb); the tool's first line is the cause.
         :raises ToolError: not found, timed out, or an exit status outside ``ok``.
         """
         args = list(argv)
+        limit = limit_of(args) if timeout is None else timeout
         try:
-            done = subprocess.run(
+            proc = subprocess.Popen(
                 args,
-                input=stdin,
-                stdin=subprocess.DEVNULL if stdin is None else None,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=cwd,
                 env=self._env(),
-                timeout=timeout,
-                check=False,
             )
         except FileNotFoundError as exc:
             raise ToolError(f"{failed or args[0]}: command not found: {args[0]}", args, 127) from exc
+        try:
+            stdout, stderr = proc.communicate(stdin, limit)
         except subprocess.TimeoutExpired as exc:
+            _end(proc)
             raise ToolError(
-                f"{failed or args[0]}: no answer after {timeout:g} s", args, 124, _text(exc.stdout), _text(exc.stderr)
+                f"{failed or args[0]}: no answer after {limit:g} s", args, 124, _text(exc.stdout), _text(exc.stderr)
             ) from exc
-        result = Completed(tuple(args), done.returncode, _text(done.stdout), _text(done.stderr))
+        except BaseException:
+            _end(proc)
+            raise
+        result = Completed(tuple(args), proc.returncode, _text(stdout), _text(stderr))
         if result.rc not in ok:
             cause = first_line(result.stderr) or first_line(result.stdout) or f"exit status {result.rc}"
             raise ToolError(f"{failed or args[0]}: {cause}", args, result.rc, result.stdout, result.stderr)
@@ -105,7 +152,7 @@ class Runner:
         """Run commands as a pipeline, each exit status checked (a shell would hide all but the last).
 
         :param output: file that receives the last command's output; created or truncated.
-        :raises ToolError: the first command of the pipeline that failed on its own account.
+        :raises ToolError: the first command of the pipeline that failed on its own account; one that hangs.
         """
         procs: List[subprocess.Popen[bytes]] = []
         with contextlib.ExitStack() as stack:
@@ -131,21 +178,20 @@ class Runner:
                             source.close()
                     source = proc.stdout
                     procs.append(proc)
-                codes = [proc.wait() for proc in procs]
+                codes = _codes(commands, procs, failed)
             except BaseException:
                 for proc in procs:
-                    proc.kill()
-                    proc.wait()
+                    _end(proc)
                 raise
             errors = []
             for complaint in complaints:
                 complaint.seek(0)
                 errors.append(_text(complaint.read()))
         # A consumer that dies makes its producers die of SIGPIPE: blame the last that failed by itself.
-        for argv, code, stderr in reversed(list(zip(commands, codes, errors))):
-            if code not in (0, -13, 141):
+        for index, (argv, code, stderr) in reversed(list(enumerate(zip(commands, codes, errors)))):
+            if code not in ((0,) if index == len(commands) - 1 else (0, -13, 141)):
                 cause = first_line(stderr) or f"exit status {code}"
                 raise ToolError(f"{failed or argv[0]}: {cause}", list(argv), code, "", stderr)
 
 
-__all__ = ["SEARCH_PATH", "Completed", "Runner", "first_line"]
+__all__ = ["SEARCH_PATH", "Completed", "Runner", "first_line", "limit_of"]

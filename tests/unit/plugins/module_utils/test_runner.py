@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.freehyve.builder.plugins.module_utils import _runner
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
+from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner, limit_of
 
 
 def sh(script):
@@ -58,3 +59,26 @@ def test_pipe_blames_the_command_that_failed_by_itself(first, second, blamed):
 
 def test_pipe_survives_long_complaints():
     Runner().pipe(sh("echo x; yes complaint | head -c 300000 >&2"), sh("yes other | head -c 300000 >&2; cat"))
+
+
+def test_every_command_has_a_limit_and_long_work_a_longer_one():
+    assert limit_of(["zpool", "list"]) == limit_of(["/sbin/mdconfig", "-l"]) == _runner.SHORT_SECONDS
+    assert limit_of(["/usr/bin/tar", "-x"]) == limit_of(["zfs", "send", "x@y"]) == _runner.LONG_SECONDS
+
+
+def test_a_command_without_a_limit_of_its_own_is_killed_after_that_of_its_kind(monkeypatch):
+    monkeypatch.setattr(_runner, "SHORT_SECONDS", 0.2)
+    with pytest.raises(ToolError, match=r"sleeping: no answer after 0\.2 s"):
+        Runner().run(["sleep", "30"], failed="sleeping")
+
+
+def test_a_pipe_that_hangs_is_killed_whichever_end_hangs(monkeypatch):
+    monkeypatch.setattr(_runner, "SHORT_SECONDS", 0.2)
+    for commands in ((["sleep", "30"], ["sort"]), (["yes"], ["sleep", "30"])):
+        with pytest.raises(ToolError, match=r"copying: no end after 0\.2 s"):
+            Runner().pipe(*commands, failed="copying")
+
+
+def test_the_last_command_of_a_pipe_may_not_die_of_a_broken_pipe():
+    with pytest.raises(ToolError, match="exit status -13"):
+        Runner().pipe(sh("echo x"), sh("kill -PIPE $$"))
