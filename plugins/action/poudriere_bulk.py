@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The freehyve.builder authors
 # SPDX-License-Identifier: BSD-2-Clause
-"""Controller's half of poudriere_bulk: start or attach, look from time to time, say what changed.
+"""Controller's half of poudriere_bulk: start or attach, look from time to time, report how far it is.
 
 Every look is one short module call; no connection is held while the builder works.
 """
@@ -8,11 +8,14 @@ Every look is one short module call; no connection is held while the builder wor
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
+from ansible_collections.freehyve.builder.plugins.plugin_utils._progress import report
 
 MODULE = "freehyve.builder.poudriere_bulk"
 FIRST_LOOK = 0.5  # seconds; a run with nothing to build should not cost a whole interval
@@ -31,17 +34,46 @@ def next_delay(delay: float, poll: float) -> float:
     return min(float(poll), delay * 2)
 
 
-def news(before: dict[str, Any] | None, now: dict[str, Any]) -> list[str]:
-    """Lines worth showing: ports that failed since the last look, then the counters when they changed."""
-    known = {row["pkgname"] for row in (before or {}).get("failed", [])}
-    lines = [
-        f"failed: {row['origin']} ({row['pkgname']}) in {row['phase']}, {row['errortype'] or 'unknown'}"
-        for row in now.get("failed", [])
-        if row["pkgname"] not in known
+def bulk_of(progress: Mapping[str, Any]) -> dict[str, Any]:
+    """What is drawn of a look at the run; builders without a port are idle."""
+    builders = [
+        {name: row.get(name) for name in ("number", "pkgname", "phase", "seconds")}
+        for row in progress.get("builders") or []
+        if row.get("pkgname")
     ]
-    if before is None or before["line"] != now["line"]:
-        lines.append(now["line"])
-    return lines
+    return {**{name: progress.get(name) for name in ("phase", "stats", "left")}, "builders": builders}
+
+
+class Reporter:
+    """Tells of a run as it goes on, and of every failed port once."""
+
+    def __init__(self, host: str, task: str) -> None:
+        self._host, self._task = host, task
+        self._known: set[str] = set()
+
+    def _tell(self, text: str, **more: Any) -> None:
+        report(self._host, {"task": self._task, "state": "running", "text": text, **more})
+
+    def progress(self, progress: Mapping[str, Any]) -> None:
+        self.failed(progress.get("failed") or [])
+        elapsed = progress.get("elapsed")
+        since = {} if elapsed is None else {"since": time.time() - elapsed}
+        self._tell(progress["line"], bulk=bulk_of(progress), **since)
+
+    def failed(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        for row in rows:
+            if row["pkgname"] not in self._known:
+                self._known.add(row["pkgname"])
+                self._tell("", failed_port=dict(row))
+
+    def lost(self) -> None:
+        display.display(f"{self._host}: {self._task}: the builder does not answer; the job goes on, trying again")
+
+    def end(self, result: Mapping[str, Any]) -> None:
+        """Ports that failed after the last look, and the end."""
+        self.failed((result.get("bulk") or {}).get("failed") or [])
+        state = "failed" if result.get("failed") else "done"
+        report(self._host, {"task": self._task, "state": state, "text": state})
 
 
 class ActionModule(ActionBase):
@@ -58,11 +90,11 @@ class ActionModule(ActionBase):
             result.update(first)
             return result
         host = str((task_vars or {}).get("inventory_hostname", "builder"))
-        label = f"{host}: bulk {mastername(args)}"
+        task = f"bulk {mastername(args)}"
         if first.get("attached"):
             since = time.strftime("%H:%M:%S", time.localtime(first["job"]["since"]))
-            display.display(f"{label}: attached to the job that runs since {since}")
-        result.update(self._wait(first, args, task_vars, label))
+            display.display(f"{host}: {task}: attached to the job that runs since {since}")
+        result.update(self._wait(first, args, task_vars, Reporter(host, task)))
         # What the first look planned stays in the result: it says why.
         result.update({name: first[name] for name in ("actions", "diff", "attached", "changed") if name in first})
         return result
@@ -74,16 +106,16 @@ class ActionModule(ActionBase):
         return done
 
     def _wait(
-        self, first: dict[str, Any], args: dict[str, Any], task_vars: dict[str, Any] | None, label: str
+        self, first: dict[str, Any], args: dict[str, Any], task_vars: dict[str, Any] | None, reporter: Reporter
     ) -> dict[str, Any]:
         poll = max(1.0, float(args.get("poll", 5)))
         deadline = time.monotonic() + float(args.get("timeout", 86400))
-        seen: dict[str, Any] | None = None
-        current, delay, lost = first, FIRST_LOOK, None
+        current, delay = first, FIRST_LOOK
+        lost: float | None = None
         while current.get("state") == "running" and not current.get("failed"):
-            for line in news(seen, current["progress"]):
-                display.display(f"{label}: {line}")
             seen = current["progress"]
+            if lost is None:
+                reporter.progress(seen)
             if time.monotonic() > deadline:
                 return {
                     "failed": True,
@@ -99,8 +131,10 @@ class ActionModule(ActionBase):
                 lost = None
             except AnsibleConnectionFailure:
                 # The job does not need us: wait for the way back, and let Ansible report it when there is none.
-                lost = lost or time.monotonic()
+                if lost is None:
+                    lost = time.monotonic()
+                    reporter.lost()
                 if time.monotonic() - lost > UNREACHABLE_SECONDS:
                     raise
-                display.display(f"{label}: the builder does not answer; the job goes on, trying again")
+        reporter.end(current)
         return current

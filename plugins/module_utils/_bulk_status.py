@@ -160,6 +160,16 @@ def _rows(text: str, columns: int) -> List[List[str]]:
     return [row + [""] * (columns - len(row)) for row in rows if len(row) >= 2]
 
 
+def parse_built(text: str) -> Tuple[Built, ...]:
+    """Rows of ``.poudriere.ports.built``."""
+    return tuple(Built(o, p, _number(e)) for o, p, e in _rows(text, 3))
+
+
+def parse_ports(text: str) -> List[Tuple[str, str]]:
+    """Origin and package name of the rows of any ``.poudriere.ports.*``."""
+    return [(row[0], row[1]) for row in _rows(text, 3)]
+
+
 def _builder(number: str, text: str) -> Builder:
     # status:originspec:pkgname:monotonic_start_job:monotonic_start_phase
     parts = (text.strip().split(":") + [""] * 5)[:5]
@@ -187,13 +197,13 @@ def parse_status(files: Mapping[str, str]) -> BulkStatus:
         status=files.get(PREFIX + "status", "").strip(),
         stats=Stats(**counters),
         complete_stats=all(name in counters for name in ("queued", "built", "failed", "skipped", "ignored")),
-        built=tuple(Built(o, p, _number(e)) for o, p, e in _rows(rows["built"], 3)),
+        built=parse_built(rows["built"]),
         failed=tuple(Failed(o, p, ph, et, _number(e)) for o, p, ph, et, e in _rows(rows["failed"], 5)),
         ignored=tuple(Reasoned(*row) for row in _rows(rows["ignored"], 3)),
         queued=tuple(Reasoned(*row) for row in _rows(rows["queued"], 3)),
         # poudriere names a port once for every port that blocks it; the first is enough to know why.
         skipped=tuple({(row.origin, row.pkgname): row for row in reversed(skipped)}.values())[::-1],
-        fetched=tuple(Fetched(o, p) for o, p in ((row[0], row[1]) for row in _rows(rows["fetched"], 2))),
+        fetched=tuple(Fetched(origin, pkgname) for origin, pkgname in parse_ports(rows["fetched"])),
         builders=tuple(builders),
     )
 
@@ -293,6 +303,8 @@ __all__ = [
     "is_allowed",
     "is_listed",
     "judge",
+    "parse_built",
+    "parse_ports",
     "parse_status",
     "progress_line",
     "read_status",

@@ -178,7 +178,9 @@ attached:
   type: bool
   returned: when a job was started or found
 progress:
-  description: Counters of the running job, what each builder does, and both in one line.
+  description:
+    - Counters of the running job, what each builder does and for how many seconds, the failed ports with the end of
+      their logs, the seconds since the job began and a guess at those that are left.
   type: dict
   returned: while the job runs
 log_offset:
@@ -219,7 +221,7 @@ log_tail:
 
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
@@ -242,13 +244,13 @@ from ansible_collections.freehyve.builder.plugins.module_utils._bulk_inputs impo
     jail_inputs,
     ports_inputs,
 )
+from ansible_collections.freehyve.builder.plugins.module_utils._bulk_progress import progress_of
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status import (
     BulkStatus,
     Verdict,
     is_allowed,
     is_listed,
     judge,
-    progress_line,
     read_status,
 )
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
@@ -563,13 +565,7 @@ def look(wanted: Wanted, runner: Runner, job: _job.Job, offset: int) -> Dict[str
             "log_dir": log_dir,
             "log_offset": end,
             "log_lines": text.splitlines()[-TAIL_LINES:],
-            "progress": {
-                "line": progress_line(status),
-                "status": status.status,
-                "stats": asdict(status.stats),
-                "builders": [asdict(builder) for builder in status.builders],
-                "failed": [asdict(row) for row in status.failed],
-            },
+            "progress": progress_of(status, log_dir, state.since),
         }
     if state.state == _job.DIED or state.cancelled:
         cause = "was cancelled" if state.cancelled else "died without an exit status"

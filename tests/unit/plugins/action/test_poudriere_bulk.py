@@ -16,9 +16,17 @@ JOB = {"log": "/jobs/k/log", "since": 5}
 ARGS = {"jail": "j", "ports": "p", "poll": 5, "timeout": 100}
 
 
+def port(name: str) -> dict[str, Any]:
+    return {"origin": f"a/{name}", "pkgname": f"{name}-1", "phase": "build", "errortype": "", "tail": ["no"]}
+
+
 def progress(line: str, *failed: str) -> dict[str, Any]:
-    rows = [{"origin": f"a/{name}", "pkgname": f"{name}-1", "phase": "build", "errortype": ""} for name in failed]
-    return {"line": line, "failed": rows}
+    builders = [
+        {"number": "01", "pkgname": "y-1", "origin": "a/y", "phase": "build", "seconds": 7, "phase_seconds": 1},
+        {"number": "02", "pkgname": "", "origin": "", "phase": "idle", "seconds": None, "phase_seconds": None},
+    ]
+    counted = {"phase": "parallel_build", "stats": {"queued": 4}, "left": 60, "elapsed": 12, "builders": builders}
+    return {"line": line, "failed": [port(name) for name in failed], **counted}
 
 
 def running(line: str, *failed: str, **more: Any) -> dict[str, Any]:
@@ -53,6 +61,13 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return shown
 
 
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(action, "report", lambda host, event: told.append({"host": host, **event}))
+    return told
+
+
 def plugin(answers: list[Any]) -> tuple[Any, list[dict[str, Any]]]:
     """An action whose module calls are answered in turn; the last answer is given for ever."""
     made = action.ActionModule.__new__(action.ActionModule)
@@ -71,10 +86,10 @@ def plugin(answers: list[Any]) -> tuple[Any, list[dict[str, Any]]]:
 
 def wait(answers: list[Any], first: dict[str, Any], **changes: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     made, calls = plugin(answers)
-    return made._wait(first, {**ARGS, **changes}, {}, "here: bulk j-p"), calls
+    return made._wait(first, {**ARGS, **changes}, {}, action.Reporter("here", "bulk j-p")), calls
 
 
-def test_it_looks_until_the_end(clock: Clock, lines: list[str]) -> None:
+def test_it_looks_until_the_end(clock: Clock, events: list[dict[str, Any]]) -> None:
     answers = [running("building: 1/4 built", log_offset=9), {"state": "done", "changed": True}]
     last, calls = wait(answers, running("starting", log_offset=3))
     assert last["state"] == "done"
@@ -83,38 +98,56 @@ def test_it_looks_until_the_end(clock: Clock, lines: list[str]) -> None:
         {"phase": "poll", "key": "k", "log_offset": 9},
     ]
     assert clock.slept == [0.5, 1.0]
-    assert lines == ["here: bulk j-p: starting", "here: bulk j-p: building: 1/4 built"]
+    assert [event["text"] for event in events] == ["starting", "building: 1/4 built", "done"]
+    assert {(event["host"], event["task"]) for event in events} == {("here", "bulk j-p")}
 
 
-def test_looks_become_seldom(clock: Clock, lines: list[str]) -> None:
+def test_looks_become_seldom(clock: Clock, events: list[dict[str, Any]]) -> None:
     wait([running("x")] * 6 + [{"state": "done"}], running("x"))
     assert clock.slept == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
-    assert lines == ["here: bulk j-p: x"]
 
 
-def test_a_failed_port_is_said_once_and_at_once(clock: Clock, lines: list[str]) -> None:
+def test_a_look_is_reported_without_idle_builders(clock: Clock, events: list[dict[str, Any]]) -> None:
+    wait([{"state": "done"}], running("x"))
+    assert events[0]["bulk"] == {
+        "phase": "parallel_build",
+        "stats": {"queued": 4},
+        "left": 60,
+        "builders": [{"number": "01", "pkgname": "y-1", "phase": "build", "seconds": 7}],
+    }
+    assert time.time() - events[0]["since"] == pytest.approx(12, abs=2)
+
+
+def test_a_failed_port_is_reported_once_and_at_once(clock: Clock, events: list[dict[str, Any]]) -> None:
     wait([running("2/4 built, 1 failed", "x"), running("3/4 built", "x"), {"state": "done"}], running("1/4 built"))
-    assert lines[1:3] == [
-        "here: bulk j-p: failed: a/x (x-1) in build, unknown",
-        "here: bulk j-p: 2/4 built, 1 failed",
-    ]
-    assert len([line for line in lines if "a/x" in line]) == 1
+    assert [event["failed_port"]["pkgname"] for event in events if "failed_port" in event] == ["x-1"]
+    assert events[1]["failed_port"] == port("x")
 
 
-def test_a_lost_connection_is_waited_out(clock: Clock, lines: list[str]) -> None:
-    last, calls = wait([AnsibleConnectionFailure("gone"), running("x"), {"state": "done"}], running("x"))
+def test_a_port_that_failed_after_the_last_look_is_reported(clock: Clock, events: list[dict[str, Any]]) -> None:
+    end = {"failed": True, "msg": "2 ports failed", "bulk": {"failed": [port("x"), port("z")]}}
+    wait([end], running("1/4 built", "x"))
+    assert [event["failed_port"]["pkgname"] for event in events if "failed_port" in event] == ["x-1", "z-1"]
+    assert events[-1]["state"] == "failed"
+
+
+def test_a_lost_connection_is_told_once_and_waited_out(
+    clock: Clock, lines: list[str], events: list[dict[str, Any]]
+) -> None:
+    gone = AnsibleConnectionFailure("gone")
+    last, calls = wait([gone, gone, running("x"), gone, {"state": "done"}], running("x"))
     assert last["state"] == "done"
-    assert len(calls) == 3
-    assert "the builder does not answer; the job goes on" in lines[1]
+    assert len(calls) == 5
+    assert lines == ["here: bulk j-p: the builder does not answer; the job goes on, trying again"] * 2
 
 
-def test_a_connection_that_stays_lost_is_an_error(clock: Clock, lines: list[str]) -> None:
+def test_a_connection_that_stays_lost_is_an_error(clock: Clock, lines: list[str], events: list[dict[str, Any]]) -> None:
     with pytest.raises(AnsibleConnectionFailure):
         wait([AnsibleConnectionFailure("gone")], running("x"), timeout=10000)
     assert clock.now > action.UNREACHABLE_SECONDS
 
 
-def test_after_the_timeout_the_job_goes_on(clock: Clock, lines: list[str]) -> None:
+def test_after_the_timeout_the_job_goes_on(clock: Clock, events: list[dict[str, Any]]) -> None:
     last, _calls = wait([running("building: 1/4 built")], running("starting"))
     assert last["failed"]
     assert last["msg"] == (
@@ -123,7 +156,7 @@ def test_after_the_timeout_the_job_goes_on(clock: Clock, lines: list[str]) -> No
     )
 
 
-def test_a_failure_ends_the_looking(clock: Clock, lines: list[str]) -> None:
+def test_a_failure_ends_the_looking(clock: Clock, events: list[dict[str, Any]]) -> None:
     last, calls = wait([{"failed": True, "msg": "no"}], running("x"))
     assert last == {"failed": True, "msg": "no"}
     assert len(calls) == 1
