@@ -19,6 +19,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._job import strip
 from ansible_collections.freehyve.builder.plugins.module_utils._poudriere import base_argv
 
 TAIL_LINES = 20
+EPILOGUE_LINES = 20
 PORT_LISTS = ("built", "failed", "skipped", "ignored", "fetched")
 SHOWN = 5
 
@@ -80,10 +81,17 @@ def failed_log(log_dir: str, pkgname: str) -> str:
     return filed if os.path.exists(filed) else os.path.join(log_dir, "logs", pkgname + ".log")
 
 
+def failure_tail(path: str, count: int) -> List[str]:
+    """The last lines before poudriere cleans up, which is where the error is; its own epilogue says nothing of it."""
+    lines = tail_lines(path, count + EPILOGUE_LINES)
+    ends = [number for number, line in enumerate(lines) if line == "=>> Cleaning up wrkdir"]
+    return lines[: ends[-1] if ends else None][-count:]
+
+
 def failed_entry(row: Failed, log_dir: str) -> Dict[str, Any]:
     """A failed port for the result: the row, path and tail of its log."""
     path = failed_log(log_dir, row.pkgname)
-    return dict(asdict(row), log=path, tail=tail_lines(path, TAIL_LINES))
+    return dict(asdict(row), log=path, tail=failure_tail(path, TAIL_LINES))
 
 
 def port_lists(status: BulkStatus, log_dir: str) -> Dict[str, Any]:
@@ -144,6 +152,7 @@ __all__ = [
     "errors_of",
     "failed_entry",
     "failed_log",
+    "failure_tail",
     "log_dir_of",
     "port_lists",
     "verdict_message",

@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ansible_collections.freehyve.builder.plugins.module_utils._bulk import failed_log
+from ansible_collections.freehyve.builder.plugins.module_utils._bulk import failed_log, failure_tail
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status import (
     PREFIX,
     Builder,
@@ -23,7 +23,6 @@ from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status impo
     parse_ports,
     progress_line,
 )
-from ansible_collections.freehyve.builder.plugins.module_utils._job import tail_lines
 
 # Tails travel with every look; nobody reads more than these at once.
 TAILS, TAIL_LINES = 4, 10
@@ -135,7 +134,7 @@ def _failed(rows: Sequence[Failed], log_dir: Optional[str]) -> List[Dict[str, An
         if log_dir:
             entry["log"] = failed_log(log_dir, row.pkgname)
             if number >= len(rows) - TAILS:
-                entry["tail"] = tail_lines(entry["log"], TAIL_LINES)
+                entry["tail"] = failure_tail(entry["log"], TAIL_LINES)
         told.append(entry)
     return told
 

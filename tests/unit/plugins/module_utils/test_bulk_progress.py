@@ -116,7 +116,13 @@ def test_failed_ports_bring_the_end_of_their_logs(tmp_path: Path) -> None:
     [failed] = told["failed"]
     assert (failed["origin"], failed["phase"]) == ("sysutils/broken", "stage")
     assert failed["log"].endswith("/broken-0.1.log")
-    assert 1 <= len(failed["tail"]) <= 10
+    assert len(failed["tail"]) == 10
+    assert failed["tail"][-4:] == [
+        "boom",
+        "*** Error code 1",
+        "Stop.",
+        "make: stopped in /usr/ports/sysutils/broken",
+    ]
     assert told["elapsed"] is None
 
 
