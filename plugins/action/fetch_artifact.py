@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_part impor
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_run import Fetched, Item, Options, Run
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_session import Session
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_transport import Transport, local_transport
+from ansible_collections.freehyve.builder.plugins.plugin_utils._progress import report
 
 display = Display()
 
@@ -57,17 +59,6 @@ RULES: dict[str, Any] = {
     "required_together": [["src", "dest"]],
     "mutually_exclusive": [["src", "files"], ["checksum", "files"]],
 }
-
-
-def _terminal() -> str | None:
-    """The user's terminal. Worked out when this file is loaded, because workers are cut off from it."""
-    try:
-        return os.ttyname(1) if os.isatty(1) and not os.environ.get("CI") else None
-    except OSError:
-        return None
-
-
-TERMINAL = _terminal()
 
 
 def items_of(arguments: dict[str, Any]) -> list[Item]:
@@ -116,8 +107,7 @@ class ActionModule(ActionBase):
             seeds=None if arguments["seed"] is None else [Path(os.path.abspath(seed)) for seed in arguments["seed"]],
             sums=arguments["sums"],
             cache=arguments["cache"],
-            terminal=TERMINAL,
-            say=display.display,
+            tell=partial(report, host),
             warn=display.warning,
         )
         work = Run(self._connector(host, arguments, variables), options)

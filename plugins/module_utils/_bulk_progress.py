@@ -81,6 +81,8 @@ def time_left(status: BulkStatus, queue: Queue, now: float) -> Optional[int]:
             running.append(max(0.0, durations.get(origin, average) - spent[pkgname]))
         elif pkgname not in ended:
             waiting.append(durations.get(origin, average))
+    if not running and not waiting and status.stats.remaining:
+        return None
     hands = max(1, min(queue.builders, len(running) + len(waiting)))
     return int(max([*running, 0.0, (sum(running) + sum(waiting)) / hands]))
 

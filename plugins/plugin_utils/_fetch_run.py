@@ -28,7 +28,7 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_part impor
     check_possible,
     local_errors,
 )
-from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_progress import Progress
+from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_progress import Progress, Tell
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_receive import CREDIT, Receiver
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_seeds import Seed, Seeds, previous_version
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_session import Session, source_error
@@ -57,7 +57,7 @@ class Item:
 
 @dataclass
 class Options:
-    """As the module documents them; ``say`` prints a line, ``warn`` a warning."""
+    """As the module documents them; ``tell`` takes events of progress, ``warn`` prints a warning."""
 
     check: bool = False
     pending_ok: bool = False
@@ -66,8 +66,7 @@ class Options:
     seeds: Sequence[Path] | None = None
     sums: str | None = None
     cache: str = "~/.cache/freehyve-builder/digests"
-    terminal: str | None = None
-    say: Callable[[str], None] = print
+    tell: Tell = print
     warn: Callable[[str], None] = print
 
 
@@ -280,7 +279,7 @@ class Run:
         result.changed = True
         paths = self.options.seeds if self.options.seeds is not None else previous_version(item.dest)
         seeds = Seeds([item.dest, *paths], self.cache)
-        progress = Progress(item.dest.name, self.options.terminal, self.options.say)
+        progress = Progress(item.dest.name, self.options.tell)
         part = None if self.options.check else Part(item.dest)
         try:
             done: dict[int, bytes] = {}

@@ -54,7 +54,7 @@ class _Shown:
     def __init__(self) -> None:
         self.news: object = None
         self.at: float | None = None
-        self.begun = time.time()
+        self.since: float | None = None
         self.meter = Meter()
 
 
@@ -123,6 +123,11 @@ def _say(host: str, event: Mapping[str, Any], now: float) -> None:
         return
     shown = _shown.setdefault((host, str(event.get("task"))), _Shown())
     shown.meter.add(event, now)
+    since = event.get("since")
+    if isinstance(since, (int, float)) and since <= now:
+        shown.since = since
+    elif shown.since is None:
+        shown.since = now
     news = news_of(event)
     if news == shown.news:
         return
@@ -133,9 +138,7 @@ def _say(host: str, event: Mapping[str, Any], now: float) -> None:
         # It was over before there was anything to tell; the task's own result says how it ended.
         return
     shown.news, shown.at = news, now
-    since = event.get("since")
-    elapsed = now - since if isinstance(since, (int, float)) and since <= now else now - shown.begun
-    display.display(plain_line(host, event, shown.meter.rate, elapsed))
+    display.display(plain_line(host, event, shown.meter.rate, now - shown.since))
 
 
 __all__ = ["MESSAGE_BYTES", "VARIABLE", "message", "pipe_of", "report"]

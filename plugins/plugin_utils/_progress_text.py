@@ -145,7 +145,7 @@ def bulk_words(bulk: Mapping[str, Any], later: float = 0.0) -> str:
     if (bulk.get("stats") or {}).get("queued") and phase not in ("", "parallel_build"):
         words += f", {phase}"
     left = _number(bulk.get("left"))
-    if left is not None:
+    if left is not None and left - later >= 1:
         words += f", about {clock(left - later)} left"
     return " | ".join([words, *jobs(bulk, later)])
 
@@ -158,7 +158,7 @@ def body(event: Mapping[str, Any], rate: float | None = None, later: float = 0.0
     text, counted = clean(event.get("text") or ""), amount(event, rate)
     if not text or text == counted:
         return counted
-    return f"{text}: {counted}" if counted else text
+    return f"{counted}; {text}" if counted else text
 
 
 def plain_line(host: str, event: Mapping[str, Any], rate: float | None, elapsed: float | None) -> str:

@@ -100,7 +100,7 @@ def fetch(
             command.text
         )
 
-    run = Run(connect, Options(retries=retries, seeds=[], cache="", say=lambda _: None, warn=lambda _: None))
+    run = Run(connect, Options(retries=retries, seeds=[], cache="", tell=lambda _: None, warn=lambda _: None))
     return run.fetch([Item(str(source), dest)])[0]
 
 

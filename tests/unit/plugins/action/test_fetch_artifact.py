@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_openssh im
     prefer_fast,
 )
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_part import check_possible
-from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_progress import Progress, clock, human, line
+from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_progress import Progress, words
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_run import Fetched, Item
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_seeds import previous_version
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_sshargs import given_options, merge, split_jump
@@ -264,52 +265,38 @@ def test_the_version_in_a_name_is_the_directory_s(tmp_path: Path) -> None:
     assert previous_version(tmp_path / "none" / "0.2.0" / "other.raw") == []
 
 
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 20, "5.0 MiB"), (3 << 30, "3.0 GiB"), (2 << 40, "2.0 TiB")],
-)
-def test_bytes_have_a_unit(count: int, text: str) -> None:
-    assert human(count) == text
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61, "1:01"), (3723, "1:02:03")])
-def test_time_is_shown_as_on_a_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
-
-
-def test_a_line_has_bytes_rate_rest_and_share() -> None:
+def test_words_tell_what_moved_and_what_need_not() -> None:
     tally = Tally(size=100 << 20, done=50 << 20, moved=10 << 20, reused=20 << 20, holes=20 << 20)
-    assert line("image.raw", tally, 10.0) == (
-        "image.raw:  50%, 50.0 MiB of 100.0 MiB, 10.0 MiB moved at 1.0 MiB/s, 0:10 left, 80% reused or holes"
-    )
+    assert words(tally) == "10.0 MiB moved, 80% reused or holes"
 
 
-def test_a_log_gets_a_line_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    lines: list[str] = []
-    progress = Progress("a", None, lines.append)
-    for _turn in range(200):
-        now += 0.1
-        progress.show(Tally(size=10, done=5))
+def progress_over(seconds: int, tally: Tally, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What is told of a file that took so long."""
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    told: list[dict[str, Any]] = []
+    progress = Progress("a", lambda event: told.append(dict(event)))
+    for _turn in range(seconds * 10):
+        now[0] += 0.1
+        progress.show(tally)
     progress.close()
-    assert len(lines) == 3  # in twenty seconds
+    return told
 
 
-def test_a_terminal_gets_one_line_that_is_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
+def test_a_transfer_tells_twice_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = progress_over(20, Tally(size=10, done=5, moved=5), monkeypatch)
+    assert 28 <= len(told) <= 38
+    counted = {"done": 5, "total": 10, "unit": "bytes", "what": "a"}
+    assert told[0].items() >= {"task": "fetch", "state": "running", **counted}.items()
+    assert told[-1].items() >= {"state": "failed", "text": "interrupted"}.items()
 
-    near, terminal = os.openpty()
-    now = 100.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    progress = Progress("a", os.ttyname(terminal), pytest.fail)
-    now += 1
-    progress.show(Tally(size=10, done=5))
-    progress.close()
-    written = os.read(near, 4096).decode()
-    assert written.startswith("\ra:  50%")
-    assert written.endswith("\r\x1b[K")
-    assert "\n" not in written
+
+def test_the_end_of_a_file_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert progress_over(5, Tally(size=10, done=10), monkeypatch)[-1]["state"] == "done"
+
+
+def test_a_short_transfer_is_not_worth_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert progress_over(1, Tally(size=10, done=10), monkeypatch) == []
 
 
 # Compression.

@@ -115,7 +115,7 @@ class Pair:
         self.src.parent.mkdir()
         self.dest.parent.mkdir(parents=True)
         self.warnings: list[str] = []
-        self.lines: list[str] = []
+        self.events: list[Any] = []
         self.transports: list[PairTransport] = []
 
     def fetch(self, cut: Cut = None, tamper: Tamper | None = None, item: Item | None = None, **options: Any) -> Fetched:
@@ -135,7 +135,7 @@ class Pair:
 
         given = {
             "cache": str(self.directory / "near-cache"),
-            "say": self.lines.append,
+            "tell": self.events.append,
             "warn": self.warnings.append,
             "retries": 0,
             **options,

@@ -23,7 +23,6 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors imp
     LocalProblem,
     SourceChanged,
 )
-from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_progress import Progress
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_run import Item
 from tests.unit.plugins.plugin_utils.fetch_pair import Pair, flip
 
@@ -541,10 +540,10 @@ def test_a_broken_list_is_refused(pair: Pair) -> None:
 
 
 def test_progress_speaks_now_and_then(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Progress, "show", lambda self, tally: self._say(f"{tally.done}"))
+    monkeypatch.setattr("ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_progress.FIRST", -1.0)
     write(pair.src, {0: noise(3 * MIB)}, 3 * MIB)
     pair.fetch()
-    assert pair.lines[-1] == str(3 * MIB)
+    assert (pair.events[-1]["state"], pair.events[-1]["done"]) == ("done", 3 * MIB)
 
 
 # Properties.
