@@ -25,7 +25,7 @@ import shlex
 import signal
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, write_file, write_json
@@ -273,11 +273,11 @@ def _group(runner: Runner, process: Process) -> Optional[int]:
     return group if group > 1 and group != os.getpgrp() else None
 
 
-def cancel(runner: Runner, job: Job, grace: float = 60.0) -> JobState:
+def cancel(runner: Runner, job: Job, grace: float = 60.0, last_resort: Optional[Callable[[], None]] = None) -> JobState:
     """Ask a job to stop, and make it stop after ``grace`` seconds.
 
     The whole process group gets TERM, so that poudriere unmounts and stops its jails itself; KILL comes only when
-    it does not. A job that does not run is left as it is.
+    it does not, after ``last_resort``. A job that does not run is left as it is.
     """
     state = observe(runner, job)
     if state.state != RUNNING or state.process is None:
@@ -287,6 +287,8 @@ def cancel(runner: Runner, job: Job, grace: float = 60.0) -> JobState:
         return observe(runner, job)
     write_file(job.path("cancelled"), f"{int(time.time())}\n".encode("ascii"))
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+        if number == signal.SIGKILL and last_resort is not None:
+            last_resort()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, number)
         deadline = time.monotonic() + seconds

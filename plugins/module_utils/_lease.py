@@ -7,7 +7,7 @@ One JSON file each below ``P/leases``. A run that dies leaves its leases; the ne
 Whether an owner lives is not guessed from process ids and clocks: it keeps its lease locked (flock(2)), and the kernel
 gives the lock back when the process ends, however it ends, as it does at a power loss. A process id that is used again,
 a clock that was set or another boot change nothing about that. Process, start and boot are written down for people.
-What a detached job holds is held for as long as the job runs.
+What is entrusted to a detached job is held for as long as the job runs.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._errors import To
 from ansible_collections.freehyve.builder.plugins.module_utils._files import dump_json, fsync_directory, read_json
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
 
+JOB_VARIABLE = "FREEHYVE_JOB"  # a detached job tells what runs in it its directory
 WAIT_STEP = 0.25  # seconds between two looks at a lease that somebody else holds
 
 _KIND = re.compile(r"[a-z][a-z0-9-]*")
@@ -49,7 +50,8 @@ class Lease:
     """Something held: ``kind`` as md or pool, ``identity`` as a backing file or a name, ``made`` in epoch seconds.
 
     ``details`` tell the very thing from another of the same name. ``order`` counts up: what was taken later goes first.
-    ``job`` is the directory of the detached job that holds it, if one does.
+    ``job`` is the directory of the detached job in which it was taken. It is ``entrusted`` when the job itself holds it,
+    a command that knows nothing of leases.
     """
 
     kind: str
@@ -60,6 +62,7 @@ class Lease:
     path: str
     order: int = 0
     details: Mapping[str, str] = field(default_factory=dict)
+    entrusted: bool = False
 
     @property
     def title(self) -> str:
@@ -109,6 +112,7 @@ def _parse(path: str, value: Dict[str, Any]) -> Lease:
             path,
             int(value.get("order", 0)),
             {str(name): str(item) for name, item in (value.get("details") or {}).items()},
+            bool(value.get("entrusted")),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise ToolError(f"lease '{path}': not a lease; look at what it names, then remove it") from exc
@@ -163,10 +167,10 @@ def _free(path: str) -> bool:
 
 
 def is_held(runner: Runner, lease: Lease) -> bool:
-    """Does the owner still live? The process that took it, or the job that it was taken for."""
+    """Does the owner still live? The process that took it, or the job that it was entrusted to."""
     if lease.path in _LOCKS or not _free(lease.path):
         return True
-    if lease.job is None:
+    if lease.job is None or not lease.entrusted:
         return False
     jobs_dir, key = os.path.split(lease.job)
     return _job.observe(runner, _job.Job(jobs_dir, key)).state == _job.RUNNING
@@ -223,9 +227,11 @@ def take(
 
     A lease whose owner is dead is taken over: its thing may still be there, look before acquiring.
 
+    :param job: directory of a job; the default is the one that this process runs in, if any.
     :param wait: seconds to wait for somebody alive who holds it.
     :raises ToolError: somebody alive holds it.
     """
+    job = job or os.environ.get(JOB_VARIABLE)
     path = lease_path(directory, kind, identity)
     owner = _owner(runner)
     deadline = time.monotonic() + wait
@@ -257,7 +263,7 @@ def release(lease: Lease) -> None:
     if found is not None and found.owner == lease.owner and found.order == lease.order:
         os.unlink(lease.path)
         fsync_directory(os.path.dirname(lease.path))
-    forget(lease)
+    _unlock(lease)
 
 
 def drop(lease: Lease) -> None:
@@ -267,8 +273,15 @@ def drop(lease: Lease) -> None:
         fsync_directory(os.path.dirname(lease.path))
 
 
-def forget(lease: Lease) -> None:
-    """Give the lock back and leave the lease to the job that it was taken for."""
+def entrust(lease: Lease) -> Lease:
+    """Leave a lease to the running job that it was taken for."""
+    left = replace(lease, entrusted=True)
+    _place(left)
+    _unlock(left)
+    return left
+
+
+def _unlock(lease: Lease) -> None:
     fd = _LOCKS.pop(lease.path, None)
     if fd is not None:
         os.close(fd)
@@ -300,12 +313,13 @@ def identity_of(path: str) -> Dict[str, str]:
 
 
 __all__ = [
+    "JOB_VARIABLE",
     "Lease",
     "Owner",
     "alone",
     "boot_argv",
     "drop",
-    "forget",
+    "entrust",
     "held",
     "identity_of",
     "is_held",

@@ -120,9 +120,9 @@ def test_an_owner_that_is_killed_no_longer_holds(tmp_path: Path) -> None:
     assert _lease.take(builder(), str(tmp_path), "md", "/a.img").owner.pid == os.getpid()
 
 
-def test_a_detached_job_holds_what_was_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_detached_job_holds_what_was_entrusted_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lease = _lease.take(builder(), str(tmp_path), "bulk", "jail-tree", job="/jobs/one")
-    _lease.forget(lease)
+    lease = _lease.entrust(lease)
     states = {"/jobs/one": _job.RUNNING}
 
     def observe(_runner: object, job: _job.Job) -> _job.JobState:
@@ -132,6 +132,15 @@ def test_a_detached_job_holds_what_was_taken_for_it(tmp_path: Path, monkeypatch:
     assert _lease.is_held(builder(), lease)
     states["/jobs/one"] = _job.DIED
     assert not _lease.is_held(builder(), lease)
+
+
+def test_a_job_that_runs_again_does_not_hold_what_its_dead_predecessor_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_job, "observe", lambda _runner, _job_: _job.JobState(_job.RUNNING))
+    foreign(tmp_path, job="/jobs/one")
+    monkeypatch.setenv(_lease.JOB_VARIABLE, "/jobs/one")
+    assert _lease.take(builder(), str(tmp_path), "md", "/a.img").job == "/jobs/one"
 
 
 def test_waiting_ends_when_the_owner_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
