@@ -50,7 +50,7 @@ class Lease:
     """Something held: ``kind`` as md or pool, ``identity`` as a backing file or a name, ``made`` in epoch seconds.
 
     ``details`` tell the very thing from another of the same name. ``order`` counts up: what was taken later goes first.
-    ``job`` is the directory of the detached job in which it was taken. It is ``entrusted`` when the job itself holds it,
+    ``job`` is the directory of the detached job in which it was taken. It is ``entrusted`` when the job itself has it:
     a command that knows nothing of leases.
     """
 

@@ -72,6 +72,12 @@ kept:
   type: list
   elements: dict
   sample: [{name: image freehyve-0.1.0-amd64, reason: "'zroot/test' is a clone of it"}]
+lines:
+  description: All of it for people.
+  returned: always
+  type: list
+  elements: str
+  sample: ["drop image freehyve-0.1.0-amd64: newer ones are kept, 41 days old; frees 3.1g", freed 3.1g]
 """
 
 import contextlib
@@ -329,11 +335,16 @@ def body(module: Any, runner: Runner) -> Dict[str, Any]:
                     kept.append({"name": item.title, "reason": exc.message})
                 else:
                     gone.append(item)
+    steps, freed = _steps(workspace, gone, rules), sum(item.size for item in gone)
+    lines = [f"{step.action}: {step.reason}" for step in steps]
+    lines += [f"{item['name']} stays: {item['reason']}" for item in kept]
+    lines.append(f"{'would free' if module.check_mode else 'freed'} {human_size(freed)}")
     return {
         "changed": bool(gone),
-        "actions": [step.as_dict() for step in _steps(workspace, gone, rules)],
-        "freed": sum(item.size for item in gone),
+        "actions": [step.as_dict() for step in steps],
+        "freed": freed,
         "kept": kept,
+        "lines": lines,
     }
 
 

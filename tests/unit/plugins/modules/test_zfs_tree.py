@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _zfs
+from ansible_collections.freehyve.builder.plugins.module_utils import _zfs_tree as zfs_tree
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.modules import zfs_tree
 from tests.unit.fake_runner import FakeRunner
 from tests.unit.transcripts import find
 
