@@ -207,11 +207,11 @@ def test_the_log_of_a_whole_run(told: list[tuple[float, dict[str, Any]]], monkey
         _progress._say("factory", event, moment + EPOCH)
     port = next(index for index, (_at, text) in enumerate(said) if "sysutils/broken (broken-0.1) failed" in text)
     progress = [pair for index, pair in enumerate(said) if index != port][:-1]
-    assert [text for _at, text in progress[:2]] == [
-        "factory: bulk base-default [0:13]: loading_moved",
+    assert progress[0][1] == "factory: bulk base-default [0:13]: loading_moved"
+    assert progress[1][1] == (
         "factory: bulk base-default [0:45]: "
-        + "0/4 built, 0 failed, 0 skipped, about 1:07 left | 01 pkg-2.8.99 package 0:13",
-    ]
+        "0/4 built, 0 failed, 0 skipped, about 1:07 left | 01 pkg-2.8.99 package 0:13"
+    )
     assert all(later - sooner >= 30 for (sooner, _), (later, _) in pairwise(progress))
     assert said[-1][1] == "factory: bulk base-default [2:54]: done"
     assert len(said) < 10
