@@ -11,6 +11,8 @@ import re
 
 _TOKEN = re.compile(r"\x1b\[(?P<number>[0-9;]*)(?P<command>[A-Za-z])|(?P<char>.)", re.DOTALL)
 
+_PART = re.compile(r"(?:\x1b(?:\[[0-9;]*)?)?\Z")
+
 
 class Terminal:
     """Lines wrap at ``columns`` as on a VT100: the cursor waits in the last column until there is more."""
@@ -20,8 +22,14 @@ class Terminal:
         self.rows: list[list[str]] = [[]]
         self.row = self.column = 0
         self.colours = 0
+        self._rest = ""
 
     def feed(self, text: str) -> None:
+        # A sequence may come in two pieces.
+        text = self._rest + text
+        part = _PART.search(text)
+        self._rest = part[0] if part else ""
+        text = text[: len(text) - len(self._rest)]
         for token in _TOKEN.finditer(text):
             if token["char"] is not None:
                 self._char(token["char"])
