@@ -16,8 +16,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.freehyve.builder.plugins.plugin_utils._progress import report
+from ansible_collections.freehyve.builder.plugins.plugin_utils._remote_call import call
 
-MODULE = "freehyve.builder.poudriere_bulk"
 FIRST_LOOK = 0.5  # seconds; a run with nothing to build should not cost a whole interval
 UNREACHABLE_SECONDS = 300.0
 
@@ -100,10 +100,7 @@ class ActionModule(ActionBase):
         return result
 
     def _call(self, args: dict[str, Any], task_vars: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
-        done: dict[str, Any] = self._execute_module(
-            module_name=MODULE, module_args={**args, **more}, task_vars=task_vars
-        )
-        return done
+        return call(self, "poudriere_bulk", {**args, **more}, task_vars)
 
     def _wait(
         self, first: dict[str, Any], args: dict[str, Any], task_vars: dict[str, Any] | None, reporter: Reporter

@@ -23,8 +23,8 @@ from ansible_collections.freehyve.builder.plugins.module_utils._push import (
     tree_digest,
     walk,
 )
+from ansible_collections.freehyve.builder.plugins.plugin_utils._remote_call import call
 
-MODULE = "freehyve.builder.push_tree"
 INLINE = 1 << 20  # bytes of an archive that still travel inside the module's arguments
 OURS = ("manifest", "data", "archive")
 
@@ -95,7 +95,7 @@ class ActionModule(ActionBase):
             raise ToolError(f"tree '{src}': is not a directory on the controller") from exc
 
     def _module(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
+        answer = call(self, "push_tree", args, task_vars)
         answer.pop("invocation", None)
         return answer
 

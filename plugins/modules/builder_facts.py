@@ -365,21 +365,22 @@ def asked_of(params: Mapping[str, Any]) -> Asked:
     return Asked(workspace, params["workspace_path"] or f"/{workspace}", params["poudriere_etc"])
 
 
+ARGUMENTS: Dict[str, Any] = {
+    "workspace": {"type": "str", "required": True},
+    "workspace_path": {"type": "path"},
+    "poudriere_etc": {"type": "path"},
+}
+
+
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
+    facts = observe(Runner(), asked_of(module.params))
+    return {"changed": False, "actions": [], "ansible_facts": {"freehyve_builder": facts}}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "workspace": {"type": "str", "required": True},
-            "workspace_path": {"type": "path"},
-            "poudriere_etc": {"type": "path"},
-        },
-        supports_check_mode=True,
-    )
-
-    def body() -> Dict[str, Any]:
-        facts = observe(Runner(), asked_of(module.params))
-        return {"changed": False, "actions": [], "ansible_facts": {"freehyve_builder": facts}}
-
-    run_module(module, body)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

@@ -82,6 +82,7 @@ options:
         description: What to remember beside the files.
         type: dict
         default: {}
+extends_documentation_fragment: freehyve.builder.job
 attributes:
   check_mode:
     description: Says what would be made, and makes nothing.
@@ -147,6 +148,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._archive import (
     parse_sums,
     render_sums,
 )
+from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import (
     read_json,
@@ -187,6 +189,7 @@ ARGUMENTS: Dict[str, Any] = {
             "results": {"type": "dict", "default": {}},
         },
     },
+    **JOB_ARGUMENTS,
 }
 
 
@@ -348,9 +351,14 @@ def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
     return result
 
 
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
+    return body(module, Runner())
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run_module(module, lambda: body(module, Runner()))
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ options:
     description: Seconds without a byte after which a connection counts as dead.
     type: int
     default: 60
+extends_documentation_fragment: freehyve.builder.job
 attributes:
   check_mode:
     support: full
@@ -134,6 +135,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._download import Client, NotFound
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import (
@@ -629,23 +631,29 @@ def room(module: AnsibleModule, dest: str, count: int) -> None:
         module.warn(message)
 
 
+ARGUMENTS: Dict[str, Any] = {
+    "release": {"type": "str", "required": True},
+    "arch": {"type": "str", "default": "amd64"},
+    "sets": {"type": "list", "elements": "str", "default": ["base", "kernel"]},
+    "mirror": {"type": "str", "default": "https://download.freebsd.org"},
+    "dest": {"type": "path", "required": True},
+    "checksums": {"type": "dict", "default": {}},
+    "manifests_dir": {"type": "path", "default": "/usr/local/share/freebsd/MANIFESTS"},
+    "receipt": {"type": "path"},
+    "refresh": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 60},
+    **JOB_ARGUMENTS,
+}
+
+
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
+    return run(module, Client(timeout=module.params["timeout"]))
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "release": {"type": "str", "required": True},
-            "arch": {"type": "str", "default": "amd64"},
-            "sets": {"type": "list", "elements": "str", "default": ["base", "kernel"]},
-            "mirror": {"type": "str", "default": "https://download.freebsd.org"},
-            "dest": {"type": "path", "required": True},
-            "checksums": {"type": "dict", "default": {}},
-            "manifests_dir": {"type": "path", "default": "/usr/local/share/freebsd/MANIFESTS"},
-            "receipt": {"type": "path"},
-            "refresh": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 60},
-        },
-        supports_check_mode=True,
-    )
-    run_module(module, lambda: run(module, Client(timeout=module.params["timeout"])))
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ options:
     description: Absolute path of the file that remembers what was made from what.
     type: path
     required: true
+extends_documentation_fragment: freehyve.builder.job
 attributes:
   check_mode:
     description: Says what would be made, and makes nothing.
@@ -100,6 +101,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _md, _mounts
+from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, replace_file, sha256_file
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step, diff_of, run_module
@@ -131,6 +133,7 @@ ARGUMENTS: Dict[str, Any] = {
     "label": {"type": "str", "default": "EFISYS"},
     "leases": {"type": "path", "required": True},
     "receipt": {"type": "path", "required": True},
+    **JOB_ARGUMENTS,
 }
 
 _LABEL = re.compile(r"[A-Z0-9_-]{1,11}")
@@ -271,9 +274,14 @@ def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
     return result
 
 
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
+    return body(module, Runner())
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run_module(module, lambda: body(module, Runner()))
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

@@ -179,6 +179,7 @@ options:
     description: Absolute path of the file that remembers what the layer was made from.
     type: path
     required: true
+extends_documentation_fragment: freehyve.builder.job
 attributes:
   check_mode:
     description: Says what would be made and why, and makes nothing. Needs no parent to be there yet.
@@ -263,6 +264,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _zfs
+from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, sha256_file
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of, reasons
@@ -366,6 +368,7 @@ ARGUMENTS: Dict[str, Any] = {
     "prune": {"type": "bool", "default": False},
     "leases": {"type": "path", "required": True},
     "receipt": {"type": "path", "required": True},
+    **JOB_ARGUMENTS,
 }
 
 
@@ -765,9 +768,14 @@ def guarded(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
         raise ToolError(f"layer '{module.params['name']}': {exc.filename or 'file'}: {exc.strerror or exc}") from exc
 
 
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
+    return guarded(module, Runner())
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run_module(module, lambda: guarded(module, Runner()))
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

@@ -96,6 +96,7 @@ options:
     description: Absolute path of the file that remembers what was made from what.
     type: path
     required: true
+extends_documentation_fragment: freehyve.builder.job
 attributes:
   check_mode:
     description: Says what would be made, and makes nothing.
@@ -161,6 +162,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, replace_file, sha256_file
 from ansible_collections.freehyve.builder.plugins.module_utils._geometry import (
@@ -224,6 +226,7 @@ ARGUMENTS: Dict[str, Any] = {
     "tracks": {"type": "int"},
     "file_digests": {"type": "dict", "default": {}},
     "receipt": {"type": "path", "required": True},
+    **JOB_ARGUMENTS,
 }
 
 
@@ -438,9 +441,14 @@ def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
     return result
 
 
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
+    return body(module, Runner())
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run_module(module, lambda: body(module, Runner()))
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ options:
         description: What the product depends on beside the pool.
         type: dict
         required: true
+extends_documentation_fragment: freehyve.builder.job
 attributes:
   check_mode:
     description: Says what would be made, and makes nothing. Needs no snapshot to be there yet.
@@ -186,6 +187,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _md, _properties, _zfs, _zpool
+from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, replace_file
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of
@@ -244,6 +246,7 @@ ARGUMENTS: Dict[str, Any] = {
             "inputs": {"type": "dict", "required": True},
         },
     },
+    **JOB_ARGUMENTS,
 }
 
 
@@ -534,9 +537,14 @@ def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
     return result
 
 
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
+    return body(module, Runner())
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run_module(module, lambda: body(module, Runner()))
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

@@ -630,43 +630,44 @@ def _wanted(params: Dict[str, Any], check: bool) -> Wanted:
     )
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "jail": {"type": "str", "required": True},
-            "ports": {"type": "str", "required": True},
-            "set": {"type": "str"},
-            "lists": {"type": "list", "elements": "path", "required": True},
-            "origins": {"type": "list", "elements": "str"},
-            "pending": {"type": "list", "elements": "str", "default": []},
-            "etcdir": {"type": "path", "required": True},
-            "jobs_dir": {"type": "path", "required": True},
-            "receipt": {"type": "path", "required": True},
-            "allow_failures": {"type": "list", "elements": "str", "default": []},
-            "fetch_branch": {"type": "str"},
-            "signing_key": {"type": "str", "no_log": False},
-            "jobs": {"type": "int"},
-            "min_space": {"type": "int", "default": 0},
-            "poll": {"type": "int", "default": 5},
-            "timeout": {"type": "int", "default": 86400},
-            "phase": {"type": "str", "choices": ["start", "poll"], "default": "start"},
-            "key": {"type": "str", "no_log": False},
-            "log_offset": {"type": "int", "default": 0},
-        },
-        required_if=[("phase", "poll", ("key",))],
-        supports_check_mode=True,
-    )
+ARGUMENTS: Dict[str, Any] = {
+    "jail": {"type": "str", "required": True},
+    "ports": {"type": "str", "required": True},
+    "set": {"type": "str"},
+    "lists": {"type": "list", "elements": "path", "required": True},
+    "origins": {"type": "list", "elements": "str"},
+    "pending": {"type": "list", "elements": "str", "default": []},
+    "etcdir": {"type": "path", "required": True},
+    "jobs_dir": {"type": "path", "required": True},
+    "receipt": {"type": "path", "required": True},
+    "allow_failures": {"type": "list", "elements": "str", "default": []},
+    "fetch_branch": {"type": "str"},
+    "signing_key": {"type": "str", "no_log": False},
+    "jobs": {"type": "int"},
+    "min_space": {"type": "int", "default": 0},
+    "poll": {"type": "int", "default": 5},
+    "timeout": {"type": "int", "default": 86400},
+    "phase": {"type": "str", "choices": ["start", "poll"], "default": "start"},
+    "key": {"type": "str", "no_log": False},
+    "log_offset": {"type": "int", "default": 0},
+}
+RULES: Dict[str, Any] = {"required_if": [("phase", "poll", ("key",))]}
+
+
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
     wanted = _wanted(module.params, module.check_mode)
     runner = Runner()
+    if module.params["phase"] == "poll":
+        job = _job.Job(wanted.jobs_dir, module.params["key"])
+        found = look(wanted, runner, job, module.params["log_offset"])
+        return dict(found, changed=True, actions=[])
+    return run_start(wanted, runner, bool(getattr(module, "_diff", False)))
 
-    def body() -> Dict[str, Any]:
-        if module.params["phase"] == "poll":
-            job = _job.Job(wanted.jobs_dir, module.params["key"])
-            found = look(wanted, runner, job, module.params["log_offset"])
-            return dict(found, changed=True, actions=[])
-        return run_start(wanted, runner, bool(getattr(module, "_diff", False)))
 
-    run_module(module, body)
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **RULES)
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ options:
     description: Seconds after which making or deleting the jail is given up.
     type: int
     default: 3600
+extends_documentation_fragment: freehyve.builder.job
 attributes:
   check_mode:
     support: full
@@ -115,6 +116,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _poudriere
+from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, write_file, write_json
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of, reasons
@@ -425,25 +427,31 @@ def run(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
     return result
 
 
+ARGUMENTS: Dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "release": {"type": "str"},
+    "arch": {"type": "str", "default": "amd64"},
+    "sets_dir": {"type": "path"},
+    "sets": {"type": "list", "elements": "str", "default": ["base"]},
+    "digests": {"type": "dict", "default": {}},
+    "receipt": {"type": "path"},
+    "etcdir": {"type": "path", "required": True},
+    "distfiles": {"type": "path"},
+    "allow_destroy": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 3600},
+    **JOB_ARGUMENTS,
+}
+
+
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
+    return run(module, Runner())
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "release": {"type": "str"},
-            "arch": {"type": "str", "default": "amd64"},
-            "sets_dir": {"type": "path"},
-            "sets": {"type": "list", "elements": "str", "default": ["base"]},
-            "digests": {"type": "dict", "default": {}},
-            "receipt": {"type": "path"},
-            "etcdir": {"type": "path", "required": True},
-            "distfiles": {"type": "path"},
-            "allow_destroy": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 3600},
-        },
-        supports_check_mode=True,
-    )
-    run_module(module, lambda: run(module, Runner()))
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ options:
     description: Seconds after which one git command is given up.
     type: int
     default: 3600
+extends_documentation_fragment: freehyve.builder.job
 attributes:
   check_mode:
     support: full
@@ -121,6 +122,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _poudriere
+from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import sha256_file, write_json
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of, reasons
@@ -531,25 +533,31 @@ def run(module: AnsibleModule, runner: Runner, git: Git) -> Dict[str, Any]:
     return result
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "method": {"type": "str", "choices": ["git", "null"], "default": "git"},
-            "source": {"type": "str", "default": "https://git.FreeBSD.org/ports.git"},
-            "version": {"type": "str", "default": "quarterly"},
-            "path": {"type": "path"},
-            "patches_dir": {"type": "path"},
-            "update": {"type": "bool", "default": True},
-            "etcdir": {"type": "path", "required": True},
-            "allow_destroy": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 3600},
-        },
-        supports_check_mode=True,
-    )
+ARGUMENTS: Dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "method": {"type": "str", "choices": ["git", "null"], "default": "git"},
+    "source": {"type": "str", "default": "https://git.FreeBSD.org/ports.git"},
+    "version": {"type": "str", "default": "quarterly"},
+    "path": {"type": "path"},
+    "patches_dir": {"type": "path"},
+    "update": {"type": "bool", "default": True},
+    "etcdir": {"type": "path", "required": True},
+    "allow_destroy": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 3600},
+    **JOB_ARGUMENTS,
+}
+
+
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
     runner = Runner()
-    run_module(module, lambda: run(module, runner, Git(runner, module.params["timeout"])))
+    return run(module, runner, Git(runner, module.params["timeout"]))
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

@@ -380,23 +380,28 @@ def run(module: AnsibleModule) -> Dict[str, Any]:
     return result
 
 
+ARGUMENTS: Dict[str, Any] = {
+    "src": {"type": "path", "required": True},
+    "dest": {"type": "path", "required": True},
+    "exclude": {"type": "list", "elements": "str", "default": []},
+    "preserve": {"type": "list", "elements": "str", "default": []},
+    "extra_files": {"type": "dict", "default": {}},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "wheel"},
+    "manifest": {"type": "dict"},
+    "data": {"type": "str"},
+    "archive": {"type": "path"},
+}
+
+
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
+    return run(module)
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "src": {"type": "path", "required": True},
-            "dest": {"type": "path", "required": True},
-            "exclude": {"type": "list", "elements": "str", "default": []},
-            "preserve": {"type": "list", "elements": "str", "default": []},
-            "extra_files": {"type": "dict", "default": {}},
-            "owner": {"type": "str", "default": "root"},
-            "group": {"type": "str", "default": "wheel"},
-            "manifest": {"type": "dict"},
-            "data": {"type": "str"},
-            "archive": {"type": "path"},
-        },
-        supports_check_mode=True,
-    )
-    run_module(module, lambda: run(module))
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

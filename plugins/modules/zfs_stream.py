@@ -15,6 +15,7 @@ description:
   - Without O(large_blocks), O(embedded) and O(compressed) every system that can import the pool can receive the stream.
 author:
   - The freehyve.builder authors (@freehyve)
+extends_documentation_fragment: freehyve.builder.job
 attributes:
   check_mode:
     description: Says whether the stream would be written and why, and changes nothing.
@@ -136,6 +137,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _zfs
 from ansible_collections.freehyve.builder.plugins.module_utils._archive import merge_sums, parse_sums, render_sums
+from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import (
     CHUNK,
@@ -407,7 +409,7 @@ def apply(runner: Runner, wanted: Wanted, observed: Observed) -> Mapping[str, An
     return results
 
 
-SPEC: Dict[str, Any] = {
+ARGUMENTS: Dict[str, Any] = {
     "snapshot": {"type": "str", "required": True},
     "from_snapshot": {"type": "str"},
     "path": {"type": "path", "required": True},
@@ -420,6 +422,7 @@ SPEC: Dict[str, Any] = {
     "embedded": {"type": "bool", "default": False},
     "compressed": {"type": "bool", "default": False},
     "properties": {"type": "bool", "default": False},
+    **JOB_ARGUMENTS,
 }
 
 
@@ -448,9 +451,14 @@ def execute(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Dict
     }
 
 
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
+    return execute(Runner(), module.params, module.check_mode)
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    run_module(module, lambda: execute(Runner(), module.params, module.check_mode))
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

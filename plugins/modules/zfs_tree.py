@@ -119,7 +119,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._plan import run_
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
 from ansible_collections.freehyve.builder.plugins.module_utils._zfs_tree import execute
 
-SPEC: Dict[str, Any] = {
+ARGUMENTS: Dict[str, Any] = {
     "datasets": {
         "type": "list",
         "elements": "dict",
@@ -138,9 +138,14 @@ SPEC: Dict[str, Any] = {
 }
 
 
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
+    return execute(Runner(), module.params, module.check_mode)
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    run_module(module, lambda: execute(Runner(), module.params, module.check_mode))
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

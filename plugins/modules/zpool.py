@@ -465,7 +465,7 @@ def views(wanted: Wanted, observed: Observed, steps: Sequence[Step]) -> Tuple[Di
     return before, after
 
 
-SPEC: Dict[str, Any] = {
+ARGUMENTS: Dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "imported", "exported", "absent"], "default": "present"},
     "vdevs": {"type": "list", "elements": "str", "default": []},
@@ -513,9 +513,14 @@ def _after_import(runner: Runner, wanted: Wanted) -> List[Step]:
     return steps
 
 
+def entry(module: Any) -> Dict[str, Any]:
+    """The module's work, for AnsibleModule and for a job's Context."""
+    return execute(Runner(), module.params, module.check_mode)
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    run_module(module, lambda: execute(Runner(), module.params, module.check_mode))
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run_module(module, lambda: entry(module))
 
 
 if __name__ == "__main__":

@@ -44,10 +44,10 @@ class Action(push_tree.ActionModule):
         self.transferred: list[str] = []
 
     def _execute_module(self, module_name: str = "", module_args: Any = None, **_kw: Any) -> dict[str, Any]:
-        assert module_name == push_tree.MODULE
-        self.calls.append(module_args)
+        assert (module_name, module_args["name"]) == ("freehyve.builder.job", "push_tree")
+        self.calls.append(module_args["params"])
         try:
-            return module.run(FakeModule(module_args))
+            return module.run(FakeModule(module_args["params"]))
         except ToolError as exc:
             return {"failed": True, **exc.as_result()}
 

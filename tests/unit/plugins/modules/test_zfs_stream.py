@@ -21,7 +21,7 @@ TOOLS = {"zfs": "/sbin/zfs", "zstd": "/usr/bin/zstd"}
 
 
 def call(path: Path, **given: Any) -> dict[str, Any]:
-    params: dict[str, Any] = {name: spec.get("default", False) for name, spec in zfs_stream.SPEC.items()}
+    params: dict[str, Any] = {name: spec.get("default", False) for name, spec in zfs_stream.ARGUMENTS.items()}
     params.update(from_snapshot=None, receipt=None)
     return {**params, "snapshot": "tank/a@v2", "path": str(path), **given}
 

@@ -18,7 +18,7 @@ LAB = "lab\t10\t1\t9\tONLINE\t/tank/alt\t42\n"
 
 
 def call(**given: Any) -> dict[str, Any]:
-    params: dict[str, Any] = {name: spec.get("default") for name, spec in zpool.SPEC.items()}
+    params: dict[str, Any] = {name: spec.get("default") for name, spec in zpool.ARGUMENTS.items()}
     return {**params, "name": "lab", **given}
 
 
