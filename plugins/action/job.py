@@ -89,7 +89,8 @@ class ActionModule(ActionBase):
     def _show(self, host: str, job: dict[str, Any]) -> None:
         progress = job.get("progress") or {}
         if progress:
-            done, total, unit, what = (progress.get(name) for name in ("done", "total", "unit", "what"))
+            done, total = int(progress["done"]), int(progress["total"] or 0)
+            unit, what = progress["unit"], progress["what"]
             share = f" ({100 * done // total} %)" if total else ""
             display.display(f"{host}: {self._task.get_name()}: {what}, {done} {unit}{share}")
 
