@@ -15,6 +15,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.freehyve.builder.plugins.plugin_utils._progress import report
 from ansible_collections.freehyve.builder.plugins.plugin_utils._remote_call import call
 
 FIRST_LOOK = 1.0  # seconds; the call that started the job has already waited for it
@@ -73,7 +74,7 @@ class ActionModule(ActionBase):
             since = time.strftime("%H:%M:%S", time.localtime(first["job"]["since"]))
             display.display(f"{label}: attached to the job that runs since {since}")
         while running(current):
-            self._show(host, current["job"])
+            self._report(host, "running", current["job"])
             if time.monotonic() > deadline:
                 return {
                     "failed": True,
@@ -83,16 +84,15 @@ class ActionModule(ActionBase):
             time.sleep(delay)
             delay = next_delay(delay, poll)
             current = until_answer(lambda: call(self, name, params, task_vars, key=key), label)
-        attached = {name: first["job"].get(name) for name in ("attached",)}
-        return {**current, "job": {**current["job"], **attached}} if "job" in current else current
+        job = {**first["job"], **current.get("job", {}), "attached": first["job"].get("attached")}
+        self._report(host, "failed" if current.get("failed") else "done", job)
+        return {**current, "job": job}
 
-    def _show(self, host: str, job: dict[str, Any]) -> None:
+    def _report(self, host: str, state: str, job: dict[str, Any]) -> None:
         progress = job.get("progress") or {}
-        if progress:
-            done, total = int(progress["done"]), int(progress["total"] or 0)
-            unit, what = progress["unit"], progress["what"]
-            share = f" ({100 * done // total} %)" if total else ""
-            display.display(f"{host}: {self._task.get_name()}: {what}, {done} {unit}{share}")
+        event = {name: progress[name] for name in ("done", "total", "unit", "what") if name in progress}
+        text = event.get("what") or (job.get("log_tail") or ["at work"])[-1]
+        report(host, {**event, "task": self._task.get_name(), "state": state, "text": text, "since": job.get("since")})
 
 
 def running(answer: dict[str, Any]) -> bool:

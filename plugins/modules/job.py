@@ -32,7 +32,7 @@ options:
   wait:
     description: Seconds that the call may last when the work goes on without it.
     type: float
-    default: 8
+    default: 5
 attributes:
   check_mode:
     description: That of the module.
@@ -110,7 +110,7 @@ def main() -> None:
             # No secret, but nobody wants it in the system's log.
             "code": {"type": "str", "required": True, "no_log": True},
             "key": {"type": "str", "no_log": False},
-            "wait": {"type": "float", "default": 8.0},
+            "wait": {"type": "float", "default": 5.0},
         },
         supports_check_mode=True,
     )
