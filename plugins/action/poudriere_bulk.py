@@ -85,9 +85,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
+        began = time.monotonic()
         first = self._call(args, task_vars, phase="start")
         if first.get("failed") or first.get("state") != "running":
-            result.update(first)
+            result.update(first, seconds=round(time.monotonic() - began, 3))
             return result
         host = str((task_vars or {}).get("inventory_hostname", "builder"))
         task = f"bulk {mastername(args)}"
@@ -97,6 +98,7 @@ class ActionModule(ActionBase):
         result.update(self._wait(first, args, task_vars, Reporter(host, task)))
         # What the first look planned stays in the result: it says why.
         result.update({name: first[name] for name in ("actions", "diff", "attached", "changed") if name in first})
+        result["seconds"] = round(time.monotonic() - began, 3)
         return result
 
     def _call(self, args: dict[str, Any], task_vars: dict[str, Any] | None, **more: Any) -> dict[str, Any]:

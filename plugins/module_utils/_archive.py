@@ -25,14 +25,14 @@ def check_level(method: str, level: int) -> None:
         raise ToolError(f"compression {method}: has levels {least} to {most}, not {level}")
 
 
-def compress_argv(method: str, level: int, threads: int, source: str) -> List[str]:
-    """The command that writes ``source``, compressed, to its standard output; ``threads`` 0 takes every CPU."""
+def compress_argv(method: str, level: int, threads: int) -> List[str]:
+    """The command that compresses standard input to standard output; ``threads`` 0 takes every CPU."""
     if method == "zstd":
         ultra = ["--ultra"] if level > 19 else []
-        return ["zstd", "-q", "-c", "-f", f"-T{threads}", *ultra, f"-{level}", "--", source]
+        return ["zstd", "-q", "-c", "-f", f"-T{threads}", *ultra, f"-{level}"]
     if method == "xz":
-        return ["xz", "-q", "-c", f"-T{threads}", f"-{level}", "--", source]
-    return ["cat", "--", source]
+        return ["xz", "-q", "-c", f"-T{threads}", f"-{level}"]
+    return ["cat"]
 
 
 def parse_sums(text: str, path: str = "SHA256SUMS") -> Dict[str, str]:

@@ -49,14 +49,14 @@ class Context:
         write_json(self.progress_path, {"done": done, "total": total, "unit": unit, "what": what, "at": time.time()})
 
 
+def nowhere(_done: int, _total: Optional[int], _unit: str, _what: str) -> None:
+    """The report of work that nobody looks at."""
+
+
 def progress_of(module: Any) -> Report:
     """Where a module reports its progress to; nowhere when it runs by itself."""
-
-    def nowhere(_done: int, _total: Optional[int], _unit: str, _what: str) -> None:
-        return None
-
     report: Report = getattr(module, "progress", nowhere)
     return report
 
 
-__all__ = ["JOB_ARGUMENTS", "Context", "Report", "progress_of"]
+__all__ = ["JOB_ARGUMENTS", "Context", "Report", "nowhere", "progress_of"]

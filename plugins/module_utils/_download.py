@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, Callable, List, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
@@ -46,6 +47,13 @@ _TRANSIENT = (
     http.client.HTTPException,
 )
 _CONTENT_RANGE = re.compile(r"^bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)$")
+
+
+Watch = Callable[[str, int], None]
+
+
+def unwatched(_path: str, _count: int) -> None:
+    """The watch of a download that nobody looks at."""
 
 
 class NotFound(ToolError):
@@ -237,7 +245,9 @@ class Client:
         except (_Transient, ToolError, urllib.error.HTTPError):
             return None
 
-    def download(self, url: str, path: str, sha256: str, size: Optional[int] = None) -> Fetched:
+    def download(
+        self, url: str, path: str, sha256: str, size: Optional[int] = None, watch: Watch = unwatched
+    ) -> Fetched:
         """Bring ``url`` to ``path`` by way of ``<path>.part``.
 
         A part that is there is hashed and continued when the server honours that. A body that ends early leaves its
@@ -245,6 +255,7 @@ class Client:
 
         :param sha256: what the file must have.
         :param size: bytes that the mirror announced, when it did.
+        :param watch: is told the path of the part and how many bytes it has, for every block.
         :raises NotFound: the mirror has no such file.
         :raises ToolError: anything else, one line.
         """
@@ -252,7 +263,7 @@ class Client:
         failures, best, received, fresh = 0, _size_of(part), 0, False
         for _round in range(ROUNDS):
             try:
-                digest, resumed_from, got = self._attempt(url, part, size)
+                digest, resumed_from, got = self._attempt(url, part, size, watch)
             except _Transient as exc:
                 now = _size_of(part)
                 received += max(0, now - best)
@@ -278,12 +289,12 @@ class Client:
             fresh = True  # the part may have belonged to another file
         raise ToolError(f"cannot fetch '{url}': interrupted {ROUNDS} times; run again to resume")
 
-    def _attempt(self, url: str, part: str, size: Optional[int]) -> Tuple[str, int, int]:
+    def _attempt(self, url: str, part: str, size: Optional[int], watch: Watch) -> Tuple[str, int, int]:
         """One request. Returns SHA-256 of the whole part, the offset it went on from, bytes received."""
         if _scheme(url) == "file":
             with _open_local(url) as stream:
                 digest = hashlib.sha256()
-                got = self._write(stream, part, "wb", digest, url, LARGEST)
+                got = self._write(stream, part, "wb", digest, url, LARGEST, partial(watch, part))
                 return digest.hexdigest(), 0, got
         have, digest = _size_of(part), hashlib.sha256()
         if have:
@@ -310,13 +321,16 @@ class Client:
                 _unlink(part)
                 raise ToolError(f"cannot accept '{url}': oversized, {total} bytes where {size} were announced")
             limit = total if total is not None else size if size is not None else LARGEST
-            got = self._write(response, part, "ab" if have else "wb", digest, url, limit - have)
+            mode, count = ("ab" if have else "wb"), (lambda got: watch(part, have + got))
+            got = self._write(response, part, mode, digest, url, limit - have, count)
             wanted = total if total is not None else size
             if wanted is not None and have + got < wanted:
                 raise _Transient(f"truncated, {have + got} of {wanted} bytes came")
             return digest.hexdigest(), have, got
 
-    def _write(self, source: Any, part: str, mode: str, digest: Any, url: str, limit: int) -> int:
+    def _write(
+        self, source: Any, part: str, mode: str, digest: Any, url: str, limit: int, count: Callable[[int], None]
+    ) -> int:
         """Copy a body, hashing it; never more than ``limit`` bytes."""
         got = 0
         try:
@@ -333,6 +347,7 @@ class Client:
                         raise ToolError(f"cannot accept '{url}': oversized, more bytes than were announced")
                     digest.update(block)
                     sink.write(block)
+                    count(got)
         except ToolError as exc:
             if "oversized" in exc.message:
                 _unlink(part)

@@ -148,10 +148,12 @@ class Runner:
         *commands: Sequence[str],
         output: Optional[str] = None,
         failed: Optional[str] = None,
+        stdin: Optional[IO[bytes]] = None,
     ) -> None:
         """Run commands as a pipeline, each exit status checked (a shell would hide all but the last).
 
         :param output: file that receives the last command's output; created or truncated.
+        :param stdin: open file that the first command reads; the caller closes it.
         :raises ToolError: the first command of the pipeline that failed on its own account; one that hangs.
         """
         procs: List[subprocess.Popen[bytes]] = []
@@ -166,7 +168,7 @@ class Runner:
                     try:
                         proc = subprocess.Popen(
                             list(argv),
-                            stdin=source or subprocess.DEVNULL,
+                            stdin=source or (subprocess.DEVNULL if stdin is None else stdin),
                             stdout=sink if last else subprocess.PIPE,
                             stderr=complaint,
                             env=self._env(),

@@ -148,7 +148,12 @@ from ansible_collections.freehyve.builder.plugins.module_utils._archive import (
     parse_sums,
     render_sums,
 )
-from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
+from ansible_collections.freehyve.builder.plugins.module_utils._context import (
+    JOB_ARGUMENTS,
+    Report,
+    nowhere,
+    progress_of,
+)
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import (
     read_json,
@@ -156,6 +161,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._files import (
     sha256_file,
     write_file,
 )
+from ansible_collections.freehyve.builder.plugins.module_utils._gauge import Gauge
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step, diff_of, run_module
 from ansible_collections.freehyve.builder.plugins.module_utils._product import (
@@ -262,14 +268,15 @@ def plan(wanted: Wanted, receipt: Optional[Mapping[str, Any]], by_stage: bool) -
     return [Step(f"{verb} {src} to {dest}", because(why)) for src, dest in wanted.pairs]
 
 
-def make(runner: Runner, wanted: Wanted, src: str, dest: str, digest: Optional[str]) -> Dict[str, Any]:
+def make(runner: Runner, wanted: Wanted, src: str, dest: str, digest: Optional[str], gauge: Gauge) -> Dict[str, Any]:
     """Compress one file under a temporary name; hashes the source at the same time."""
     temporary = f"{dest}.part"
     before = os.stat(src)
     with ThreadPoolExecutor(max_workers=1) as pool:
         hashed = pool.submit(sha256_file, src) if digest is None else None
-        argv = compress_argv(wanted.method, wanted.level, wanted.threads, src)
-        runner.pipe(argv, output=temporary, failed=f"file '{src}': cannot be compressed")
+        argv = compress_argv(wanted.method, wanted.level, wanted.threads)
+        with gauge.reading(src) as stream:
+            runner.pipe(argv, output=temporary, failed=f"file '{src}': cannot be compressed", stdin=stream)
         source_digest = digest if hashed is None else hashed.result()
     after = os.stat(src)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
@@ -283,7 +290,11 @@ def make(runner: Runner, wanted: Wanted, src: str, dest: str, digest: Optional[s
 
 
 def apply(
-    runner: Runner, wanted: Wanted, params: Mapping[str, Any], receipt: Optional[Mapping[str, Any]]
+    runner: Runner,
+    wanted: Wanted,
+    params: Mapping[str, Any],
+    receipt: Optional[Mapping[str, Any]],
+    report: Report = nowhere,
 ) -> Dict[str, Any]:
     """Make every result, then the checksum file, then the receipt."""
     for src, _dest in wanted.pairs:
@@ -300,11 +311,14 @@ def apply(
     cpus = os.cpu_count() or 1
     workers = max(1, min(len(wanted.pairs), cpus // wanted.threads if wanted.threads else 1))
 
+    total = sum(os.path.getsize(src) for src, _dest in wanted.pairs)
+    gauge = Gauge(report, total, ", ".join(os.path.basename(src) for src, _dest in wanted.pairs))
+
     def one(pair: Tuple[str, str]) -> Dict[str, Any]:
-        return make(runner, wanted, pair[0], pair[1], params["digests"].get(pair[0]))
+        return make(runner, wanted, pair[0], pair[1], params["digests"].get(pair[0]), gauge)
 
     try:
-        with ThreadPoolExecutor(max_workers=workers) as pool:
+        with gauge, ThreadPoolExecutor(max_workers=workers) as pool:
             made = list(pool.map(one, wanted.pairs))
         files = {}
         for (_src, dest), facts in zip(wanted.pairs, made):
@@ -344,7 +358,7 @@ def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
         result["diff"] = diff_of(None if receipt is None else receipt.get("inputs"), wanted.inputs)
         if not module.check_mode:
             started = time.monotonic()
-            result["files"] = apply(runner, wanted, params, receipt)
+            result["files"] = apply(runner, wanted, params, receipt, progress_of(module))
             result["seconds"] = round(time.monotonic() - started, 1)
     elif receipt is not None:
         result["files"] = receipt["results"]["files"]

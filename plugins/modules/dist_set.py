@@ -135,7 +135,12 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
+from ansible_collections.freehyve.builder.plugins.module_utils._context import (
+    JOB_ARGUMENTS,
+    Report,
+    nowhere,
+    progress_of,
+)
 from ansible_collections.freehyve.builder.plugins.module_utils._download import Client, NotFound
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import (
@@ -144,6 +149,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._files import (
     write_file,
     write_json,
 )
+from ansible_collections.freehyve.builder.plugins.module_utils._gauge import Gauge
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of
 from ansible_collections.freehyve.builder.plugins.module_utils._manifest import (
     Entry,
@@ -403,8 +409,9 @@ class Digests:
 class Downloader:
     """Everything of this module that changes the builder."""
 
-    def __init__(self, client: Client, wanted: Wanted, receipt_path: str) -> None:
+    def __init__(self, client: Client, wanted: Wanted, receipt_path: str, report: Report = nowhere) -> None:
         self._client = client
+        self._report = report
         self._wanted = wanted
         self._receipt = receipt_path
 
@@ -417,16 +424,20 @@ class Downloader:
 
     def download(self, url: str, plans: Sequence[SetPlan], sizes: Mapping[str, Optional[int]]) -> int:
         """Bring the sets; returns the bytes that came."""
+        counts = [sizes.get(one.name) for one in plans]
+        total = None if None in counts else sum(count or 0 for count in counts)
+        gauge = Gauge(self._report, total, ", ".join(f"{one.name}.txz" for one in plans))
 
         def bring(one: SetPlan) -> int:
             name = one.name
             fetched = self._client.download(
-                f"{url}/{name}.txz", self._wanted.path(name), one.trusted.sha256, sizes.get(name)
+                f"{url}/{name}.txz", self._wanted.path(name), one.trusted.sha256, sizes.get(name), gauge.set
             )
             os.chmod(self._wanted.path(name), 0o644)
             return fetched.received
 
-        return sum(self._parallel(bring, plans, lambda one: one.name))
+        with gauge:
+            return sum(self._parallel(bring, plans, lambda one: one.name))
 
     def _parallel(
         self, work: Callable[[Any], Any], items: Sequence[Any], name: Callable[[Any], str] = str
@@ -521,7 +532,7 @@ def run(module: AnsibleModule, client: Client) -> Dict[str, Any]:
     validate(wanted)
     receipt_path = params["receipt"] or os.path.join(wanted.dest, ".dist_set.json")
     observed = observe(wanted, receipt_path)
-    downloader = Downloader(client, wanted, receipt_path)
+    downloader = Downloader(client, wanted, receipt_path, progress_of(module))
     digest = Digests(wanted)
     asks = reasons_to_ask(wanted, observed, digest)
     touched = not all(untouched(observed.record(wanted, n), observed.files[n]) for n in wanted.sets)

@@ -259,14 +259,20 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _zfs
-from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
+from ansible_collections.freehyve.builder.plugins.module_utils._context import (
+    JOB_ARGUMENTS,
+    Report,
+    nowhere,
+    progress_of,
+)
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, sha256_file
+from ansible_collections.freehyve.builder.plugins.module_utils._gauge import Gauge
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of, reasons
 from ansible_collections.freehyve.builder.plugins.module_utils._layers import (
     IMAGE_PROPERTY,
@@ -631,12 +637,24 @@ def rebuild_databases(runner: Runner, root: str, touched: List[str]) -> None:
         runner.run(argv, failed="login class database: cannot be made")
 
 
-def fill(runner: Runner, root: str, params: Mapping[str, Any], wanted: Wanted) -> Dict[str, Any]:
+def extract(runner: Runner, root: str, archives: Sequence[Archive], report: Report) -> None:
+    """Unpack the archives, which are read as standard input so that it can be seen how far tar is."""
+    if not archives:
+        return
+    total = sum(os.path.getsize(item.path) for item in archives)
+    with Gauge(report, total, ", ".join(os.path.basename(item.path) for item in archives)) as gauge:
+        for item in archives:
+            with gauge.reading(item.path) as stream:
+                argv = ["tar", "-xpf", "-", "-C", root]
+                runner.pipe(argv, failed=f"archive '{item.path}': cannot be extracted", stdin=stream)
+
+
+def fill(
+    runner: Runner, root: str, params: Mapping[str, Any], wanted: Wanted, report: Report = nowhere
+) -> Dict[str, Any]:
     """Put the content into a mounted layer."""
     facts: Dict[str, Any] = {}
-    for item in wanted.archives:
-        argv = ["tar", "-xpf", item.path, "-C", root]
-        runner.run(argv, failed=f"archive '{item.path}': cannot be extracted")
+    extract(runner, root, wanted.archives, report)
     if wanted.offer is not None and params["packages"]:
         facts["packages"] = install(runner, root, params["packages"], wanted.offer)
     touched: List[str] = []
@@ -675,19 +693,19 @@ def mounted_at(runner: Runner, dataset: str) -> str:
     return place
 
 
-def apply(runner: Runner, params: Mapping[str, Any], wanted: Wanted) -> Dict[str, Any]:
+def apply(runner: Runner, params: Mapping[str, Any], wanted: Wanted, report: Report = nowhere) -> Dict[str, Any]:
     """Make the layer; whatever fails, no half of it stays."""
     check_content(params, wanted.archives)
     if params["parent"] and not _zfs.exists(runner, params["parent"]):
         raise ToolError(f"parent '{params['parent']}': not there; make the layer below first")
     lease = _lease.take(runner, params["leases"], "layer", wanted.dataset)
     try:
-        return make(runner, params, wanted)
+        return make(runner, params, wanted, report)
     finally:
         _lease.release(lease)
 
 
-def make(runner: Runner, params: Mapping[str, Any], wanted: Wanted) -> Dict[str, Any]:
+def make(runner: Runner, params: Mapping[str, Any], wanted: Wanted, report: Report = nowhere) -> Dict[str, Any]:
     """Make the layer while nobody else does."""
     if not wanted.fixed and _zfs.exists(runner, wanted.snapshot):
         # Another build made it between our look and our lease.
@@ -701,7 +719,7 @@ def make(runner: Runner, params: Mapping[str, Any], wanted: Wanted) -> Dict[str,
         _zfs.create(runner, wanted.dataset, mark)
     try:
         root = mounted_at(runner, wanted.dataset)
-        facts = fill(runner, root, params, wanted)
+        facts = fill(runner, root, params, wanted, report)
         _zfs.snapshot(runner, wanted.snapshot)
     except BaseException:
         runner.run(_zfs.destroy_argv(wanted.dataset, recursive=True), ok=range(256))
@@ -742,7 +760,7 @@ def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
     results = dict(old.get("results") or {})
     if steps and not module.check_mode:
         made = any(step.action.startswith("make ") for step in steps)
-        facts = apply(runner, params, wanted) if made else {}
+        facts = apply(runner, params, wanted, progress_of(module)) if made else {}
         results = dict(facts, dataset=wanted.dataset, snapshot=wanted.snapshot)
         results["mountpoint"] = mounted_at(runner, wanted.dataset)
         stage = f"layer-{params['name']}"

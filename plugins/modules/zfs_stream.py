@@ -137,7 +137,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _zfs
 from ansible_collections.freehyve.builder.plugins.module_utils._archive import merge_sums, parse_sums, render_sums
-from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
+from ansible_collections.freehyve.builder.plugins.module_utils._context import (
+    JOB_ARGUMENTS,
+    Report,
+    nowhere,
+    progress_of,
+)
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import (
     CHUNK,
@@ -146,6 +151,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._files import (
     write_file,
     write_json,
 )
+from ansible_collections.freehyve.builder.plugins.module_utils._gauge import Gauge
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of, reasons
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step, diff_of, run_module
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
@@ -312,7 +318,7 @@ def _fifo(directory: str) -> Iterator[str]:
         os.rmdir(private)
 
 
-def _copy(source: str, target: str) -> Written:
+def _copy(source: str, target: str, gauge: Gauge) -> Written:
     """Copy until the writer closes, hashed on the way."""
     digest, size = hashlib.sha256(), 0
     with open(source, "rb") as stream, open(target, "wb") as sink:
@@ -320,10 +326,11 @@ def _copy(source: str, target: str) -> Written:
             digest.update(block)
             sink.write(block)
             size += len(block)
+            gauge.set(target, size)
     return Written(size, digest.hexdigest())
 
 
-def write_stream(runner: Runner, wanted: Wanted) -> Written:
+def write_stream(runner: Runner, wanted: Wanted, report: Report = nowhere) -> Written:
     """Send into a temporary file and give it its name.
 
     :raises ToolError: either end failed, or nothing came; no file is left.
@@ -347,7 +354,9 @@ def write_stream(runner: Runner, wanted: Wanted) -> Written:
             producer = threading.Thread(target=produce, args=(fifo,), daemon=True)
             producer.start()
             try:
-                written = _copy(fifo, temporary)
+                # How long the stream will be is not known: zfs estimates it before compression.
+                with Gauge(report, None, base) as gauge:
+                    written = _copy(fifo, temporary, gauge)
             except OSError as exc:
                 raise ToolError(f"stream '{wanted.path}': writing failed: {exc.strerror}; free some space") from exc
             finally:
@@ -380,9 +389,9 @@ def write_sums(wanted: Wanted, observed: Observed, sha256: str) -> None:
         write_file(wanted.sums, render_sums(merge_sums(directory, observed.sums, {name: sha256})).encode("utf-8"))
 
 
-def apply(runner: Runner, wanted: Wanted, observed: Observed) -> Mapping[str, Any]:
+def apply(runner: Runner, wanted: Wanted, observed: Observed, report: Report = nowhere) -> Mapping[str, Any]:
     """Write stream, digest and receipt; the receipt last, for it says that the file is whole."""
-    written = write_stream(runner, wanted)
+    written = write_stream(runner, wanted, report)
     write_sums(wanted, observed, written.sha256)
     inputs = inputs_of(wanted, observed.guid, observed.from_guid)
     stem = os.path.splitext(os.path.basename(wanted.receipt))[0]
@@ -426,7 +435,7 @@ ARGUMENTS: Dict[str, Any] = {
 }
 
 
-def execute(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
+def execute(runner: Runner, params: Mapping[str, Any], check_mode: bool, report: Report = nowhere) -> Dict[str, Any]:
     """Look, plan, and do unless in check mode."""
     wanted = wanted_of(params)
     observed = observe(runner, wanted)
@@ -437,7 +446,7 @@ def execute(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Dict
         if steps and not check_mode:
             write_sums(wanted, observed, results["sha256"])
     elif not check_mode:
-        results = apply(runner, wanted, observed)
+        results = apply(runner, wanted, observed, report)
     return {
         "changed": bool(steps),
         "actions": [step.as_dict() for step in steps],
@@ -453,7 +462,7 @@ def execute(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Dict
 
 def entry(module: Any) -> Dict[str, Any]:
     """The module's work, for AnsibleModule and for a job's Context."""
-    return execute(Runner(), module.params, module.check_mode)
+    return execute(Runner(), module.params, module.check_mode, progress_of(module))
 
 
 def main() -> None:

@@ -156,7 +156,7 @@ def body(event: Mapping[str, Any], rate: float | None = None, later: float = 0.0
     if bulk:
         return bulk_words(bulk, later)
     text, counted = clean(event.get("text") or ""), amount(event, rate)
-    if not text or text == counted:
+    if not text or text in (counted, clean(event.get("what") or "")):
         return counted
     return f"{counted}; {text}" if counted else text
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
@@ -43,7 +43,16 @@ class PlayedRunner(Runner):
             raise ToolError(f"{failed or argv[0]}: {err or rc}", list(argv), rc, out, err)
         return Completed(tuple(argv), rc, out, err)
 
-    def pipe(self, *commands: Sequence[str], output: str | None = None, failed: str | None = None) -> None:
+    def pipe(
+        self,
+        *commands: Sequence[str],
+        output: str | None = None,
+        failed: str | None = None,
+        stdin: IO[bytes] | None = None,
+    ) -> None:
+        """A file that the first command reads is played as a shell would have it."""
+        first, *rest = commands
+        commands = ([*first, "<", stdin.name] if stdin else first, *rest)
         text = "".join(self.run(command, failed=failed).stdout for command in commands)
         if output is not None:
             with open(output, "w", encoding="utf-8") as stream:

@@ -8,7 +8,7 @@ Check mode runs with the same replies less the mutating ones, so that a module t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import IO, Dict, List, Optional, Sequence, Tuple, Union
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner, first_line
@@ -68,7 +68,13 @@ class FakeRunner(Runner):
             raise ToolError(f"{failed or words[0]}: {cause}", list(words), done.rc, done.stdout, done.stderr)
         return done
 
-    def pipe(self, *commands: Sequence[str], output: Optional[str] = None, failed: Optional[str] = None) -> None:
+    def pipe(
+        self,
+        *commands: Sequence[str],
+        output: Optional[str] = None,
+        failed: Optional[str] = None,
+        stdin: Optional[IO[bytes]] = None,
+    ) -> None:
         words = tuple(tuple(command) for command in commands)
         self.pipes.append(words)
         for command in words:

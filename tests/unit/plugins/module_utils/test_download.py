@@ -340,3 +340,13 @@ def test_a_host_without_certificates_is_told_what_to_install(monkeypatch: pytest
     with pytest.raises(ToolError, match="install the package ca_root_nss"):
         Client().prepare("https://m.example")
     Client().prepare("http://m.example")
+
+
+def test_whoever_watches_is_told_of_every_block(tmp_path: Path) -> None:
+    source, chunk = tmp_path / "base.txz", _download.CHUNK
+    told: list[tuple[str, int]] = []
+    source.write_bytes(b"x" * (chunk + 5))
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    target = str(tmp_path / "here.txz")
+    Client().download(source.as_uri(), target, digest, watch=lambda path, count: told.append((path, count)))
+    assert told == [(target + ".part", chunk), (target + ".part", chunk + 5)]

@@ -88,7 +88,7 @@ class Host:
     def tar(self, argv: tuple[str, ...]) -> str:
         if "-xOf" in argv:
             return json.dumps({"packages": CATALOGUE})
-        root = Path(argv[-1])
+        root = Path(argv[argv.index("-C") + 1])
         (root / "etc").mkdir(exist_ok=True)
         (root / "etc/passwd").write_text("root:*:0:0::/root:/bin/sh\n")
         return ""
@@ -342,7 +342,7 @@ def test_an_unknown_time_zone_is_told_and_a_known_one_linked(host: Host, system:
         run(host.runner(), system)
 
     def tar(argv: tuple[str, ...]) -> str:
-        zone = Path(argv[-1], "usr/share/zoneinfo/Europe/Berlin")
+        zone = Path(argv[argv.index("-C") + 1], "usr/share/zoneinfo/Europe/Berlin")
         zone.parent.mkdir(parents=True)
         zone.touch()
         return ""
