@@ -212,6 +212,10 @@ bulk:
       description: Packages taken from the upstream repository.
       type: list
       elements: dict
+seconds:
+  description: How long the task took, waiting for the job included.
+  type: float
+  returned: always
 log_tail:
   description: Last lines of the job's log, without terminal escapes.
   type: list
