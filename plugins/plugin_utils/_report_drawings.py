@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LEAST = 1.6  # percent: a bar that anybody sees, on a phone too
+NONE = 1e-6  # seconds or bytes: less than this is nothing, and not divided by
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
 MOST_TICKS = 5
 
@@ -49,7 +50,7 @@ def ticks(seconds: float) -> list[float]:
 
 def span(start: float, length: float, total: float, least: float = 0.4) -> Bar:
     """A stretch of time on an axis of ``total`` seconds; never too thin to be seen, never outside."""
-    if total <= 0:
+    if total < NONE:
         return Bar(0.0, 0.0)
     width = min(100.0, max(least, 100.0 * length / total))
     return Bar(max(0.0, min(100.0 - width, 100.0 * start / total)), width)
@@ -61,7 +62,7 @@ def widen(shares: Sequence[float], least: float = LEAST) -> list[tuple[float, bo
     :returns: a width for each share and whether it was widened; the widths add up to 100.
     """
     total = sum(shares)
-    if not shares or total <= 0:
+    if not shares or total < NONE:
         return [(100.0 / len(shares), True) for _share in shares]
     least = min(least, 50.0 / len(shares))
     thin = [False] * len(shares)
@@ -88,7 +89,7 @@ def strip(extents: Sequence[tuple[float, float]], total: float) -> list[Bar]:
         cursor = max(cursor, start + length)
     end = max(total, cursor)
     parts.append((end - cursor, True))
-    if end <= 0:
+    if end < NONE:
         return [Bar(0.0, 0.0) for _extent in extents]
     gaps = sum(share for share, is_gap in parts if is_gap)
     solid = widen([share for share, is_gap in parts if not is_gap])

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 NOTHING = "\u2013"  # a dash
+LARGEST = 1e24  # more than there is of anything; sums of such numbers are still finite
 LONGEST = 300  # characters of one value; a log line has its own limit
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 # ECMA-48: a control sequence, a control string (title, hyperlink) up to its end, any other escape.
@@ -51,14 +52,14 @@ def line(value: Any, longest: int = LONGEST) -> str:
 
 
 def number(value: Any) -> float | None:
-    """A finite number that is not negative, of a number or its text; None of anything else."""
+    """A number that is not negative, of a number or its text; None of anything else. Absurd ones are cut."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         found = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if math.isfinite(found) and found >= 0 else None
+    return min(found, LARGEST) if math.isfinite(found) and found >= 0 else None
 
 
 def whole(value: Any) -> int:

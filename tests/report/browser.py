@@ -71,10 +71,18 @@ class Browser:
         """What the page said on its console, violations of its policy too."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
+    def _events(self, method: str) -> list[dict[str, Any]]:
+        """Parameters of the events of a kind since the page was opened or asked last."""
+        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        return [event["params"] for event in events if event["method"] == method]
+
     def requests(self) -> list[str]:
         """The addresses that the page asked for, its own first."""
-        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return [event["request"]["url"] for event in self._events("Network.requestWillBeSent")]
+
+    def refused(self) -> list[str]:
+        """Why requests of the page were not sent."""
+        return [event.get("blockedReason", "") for event in self._events("Network.loadingFailed")]
 
     def screenshot(self, path: Path) -> None:
         """The whole page, as long as it is."""
