@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: help venv demo test test-long test-builder lint unit units integration molecule step bench pins changelog clean
+.PHONY: help venv demo test test-long test-builder lint unit units integration molecule step bench browser pins changelog clean
 .DEFAULT_GOAL := help
 
 help: ## show this help
@@ -15,10 +15,13 @@ help: ## show this help
 venv: ## make .venv with the pinned tools; as root, install missing system packages
 	@$(PYTHON) tests/tooling/bootstrap
 
+browser: ## make venv, and Chromium, which the tests of the report look through
+	@$(PYTHON) tests/tooling/bootstrap --browser
+
 demo: venv ## build an image in the lab, a simulated builder, and show the artifacts
 	@$(RUN) tests/tooling/demo
 
-test: venv ## run the whole test suite
+test: browser ## run the whole test suite
 	@$(RUN) tests/tooling/suite test
 
 test-long: venv ## the long tests, which CI runs too: molecule scenarios and provisioning

@@ -15,7 +15,11 @@ from ansible_collections.freehyve.builder.plugins.module_utils._errors import To
 from ansible_collections.freehyve.builder.plugins.module_utils._files import write_file
 from ansible_collections.freehyve.builder.plugins.plugin_utils._report import report
 from ansible_collections.freehyve.builder.plugins.plugin_utils._report_changes import change_counts
-from ansible_collections.freehyve.builder.plugins.plugin_utils._report_files import previous_record, read_record
+from ansible_collections.freehyve.builder.plugins.plugin_utils._report_files import (
+    previous_record,
+    read_record,
+    report_path,
+)
 from ansible_collections.freehyve.builder.plugins.plugin_utils._report_text import line, table
 
 OPTIONS = {
@@ -32,7 +36,7 @@ def write_report(options: Mapping[str, str | None], check_mode: bool) -> dict[st
     :raises ToolError: a record that cannot be read, or a report that cannot be written.
     """
     source = Path(str(options["record"])).absolute()
-    dest = Path(options["dest"] or source.with_name("report.html")).absolute()
+    dest = Path(options["dest"] or report_path(source)).absolute()
     if check_mode and not source.exists():
         return _result(dest, [{"action": f"write {dest.name}", "reason": "there is no record yet"}])
     record = read_record(source)

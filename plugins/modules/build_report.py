@@ -24,7 +24,8 @@ options:
     type: path
     required: true
   dest:
-    description: Path of the page. V(report.html) beside O(record) when it is not given.
+    description: Path of the page. When it is not given, V(report.html) beside V(build.json), V(report-x.html) beside
+      V(build-x.json).
     type: path
   previous:
     description:

@@ -14,8 +14,6 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._report import SC
 from ansible_collections.freehyve.builder.plugins.plugin_utils._report_changes import version_key
 from ansible_collections.freehyve.builder.plugins.plugin_utils._report_text import line, table
 
-PATTERN = "build*.json"
-
 
 def read_record(path: Path) -> dict[str, Any]:
     """A build record.
@@ -45,6 +43,12 @@ def _identity(record: Mapping[str, Any]) -> tuple[str, str]:
     return line(image.get("name")), line(image.get("arch"))
 
 
+def report_path(record: Path) -> Path:
+    """Where the report of a record goes: report.html beside build.json."""
+    name = f"report{record.stem[5:]}" if record.stem.startswith("build") else record.stem
+    return record.with_name(f"{name}.html")
+
+
 def earlier_records(artifacts: Path, version: str) -> Iterator[Path]:
     """Records of earlier versions, the latest first; a version has a directory of its name."""
     ours = version_key(version)
@@ -54,7 +58,7 @@ def earlier_records(artifacts: Path, version: str) -> Iterator[Path]:
         return
     for _key, name in sorted(((version_key(name), name) for name in names), reverse=True):
         if version_key(name) < ours:
-            yield from sorted((artifacts / name).glob(PATTERN))
+            yield from sorted(path for path in (artifacts / name).glob("*.json") if not path.match("*.cdx.json"))
 
 
 def previous_record(artifacts: Path, record: Mapping[str, Any]) -> tuple[Path, dict[str, Any]] | None:
@@ -69,4 +73,4 @@ def previous_record(artifacts: Path, record: Mapping[str, Any]) -> tuple[Path, d
     return None
 
 
-__all__ = ["earlier_records", "previous_record", "read_record"]
+__all__ = ["earlier_records", "previous_record", "read_record", "report_path"]

@@ -102,11 +102,12 @@ def browser(home: Path) -> Iterator[Browser]:
     """A browser with an empty profile below ``home``."""
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or chromedriver is None:
-        raise RuntimeError("chromium and chromedriver are not installed; make venv names the packages")
+        raise RuntimeError("chromium and chromedriver are not installed: make browser")
     options = Options()
     options.binary_location = chromium
     for switch in (*SWITCHES, f"--user-data-dir={home / 'profile'}"):
         options.add_argument(switch)
+    options.ignore_local_proxy_environment_variables()  # the driver is on this machine
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(chromedriver))
     try:

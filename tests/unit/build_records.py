@@ -112,7 +112,7 @@ def large(ports: int = 3000) -> Record:
 
 def mangled() -> Iterator[tuple[str, Record]]:
     """The example with each of its members replaced by something else, with the name of what was replaced."""
-    wrong = itertools.cycle((None, "x", 7, -1.5, [], {}, [None], [[]], {"a": {"b": []}}, True))
+    wrong: Iterator[Any] = itertools.cycle((None, "x", 7, -1.5, [], {}, [None], [[]], {"a": {"b": []}}, True))
 
     def places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         if path:

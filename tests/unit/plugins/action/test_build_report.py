@@ -18,7 +18,7 @@ NONE = {"dest": None, "previous": None, "artifacts": None}
 
 
 def place(artifacts: Path, record: Record, name: str = "build.json") -> Path:
-    path = artifacts / record["image"]["version"] / name
+    path: Path = artifacts / record["image"]["version"] / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record), encoding="utf-8")
     return path
@@ -64,6 +64,16 @@ def test_the_version_before_is_found_beside(tmp_path: Path) -> None:
     done = write_report({**NONE, "record": str(place(tmp_path, example()))}, False)
     assert done["previous"] == "0.0.10-rc1"
     assert done["changes"] == {"added": 2, "removed": 1, "upgraded": 2, "downgraded": 1}
+
+
+def test_records_of_several_images_do_not_meet(tmp_path: Path) -> None:
+    small = {**example(), "image": {**example()["image"], "name": "small"}}
+    place(tmp_path, version(small, "0.0.9"), "build-small.json")
+    place(tmp_path, version(earlier(), "0.0.8"), "build-freehyve.json")
+    (tmp_path / "0.0.9" / "small.cdx.json").write_text("{}", encoding="utf-8")
+    for record, name, before in ((small, "small", "0.0.9"), (example(), "freehyve", "0.0.8")):
+        done = write_report({**NONE, "record": str(place(tmp_path, record, f"build-{name}.json"))}, False)
+        assert (Path(done["path"]).name, done["previous"]) == (f"report-{name}.html", before)
 
 
 def test_the_first_version_has_none_before(tmp_path: Path) -> None:

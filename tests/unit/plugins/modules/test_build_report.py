@@ -31,6 +31,6 @@ def test_the_module_alone_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_documented_options_are_those_of_the_action() -> None:
     documented = yaml.safe_load(build_report.DOCUMENTATION)["options"]
-    assert {name: option.get("required", False) for name, option in documented.items()} == {
-        name: option.get("required", False) for name, option in OPTIONS.items()
-    }
+    assert {
+        name: {key: option[key] for key in ("type", "required") if key in option} for name, option in documented.items()
+    } == OPTIONS

@@ -98,7 +98,7 @@ def test_moments(value: Any, text: str) -> None:
 
 def test_terminal_escapes_go_and_what_is_invisible_shows() -> None:
     assert clean("\x1b[1;31mred\x1b[0m \x1b]0;title\x07plain\x1b]8;;http://x\x1b\\link\x9b2J") == "red plainlink"
-    assert clean("a\x00b\x08c\x7f") == "a\u2400b\u2408c\\u007f"
+    assert clean("a\x00b\x08c\x7f") == "a\\x00b\\x08c\\x7f"
     assert clean("x\u202egpj") == "x\\u202egpj"
     assert clean("a\u200bb\ufeff\ud800") == "a\\u200bb\\ufeff\\ud800"
     assert clean("a\r\nb\n\tc") == "a\nb\n\tc"
