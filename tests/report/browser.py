@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
@@ -107,13 +109,14 @@ def browser(home: Path) -> Iterator[Browser]:
     options.binary_location = chromium
     for switch in (*SWITCHES, f"--user-data-dir={home / 'profile'}"):
         options.add_argument(switch)
-    options.ignore_local_proxy_environment_variables()  # the driver is on this machine
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(chromedriver))
-    try:
-        yield Browser(driver)
-    finally:
-        driver.quit()
+    here = {"no_proxy": "localhost,127.0.0.1", "NO_PROXY": "localhost,127.0.0.1"}  # the driver is on this machine
+    with mock.patch.dict(os.environ, here):
+        driver = webdriver.Chrome(options=options, service=Service(chromedriver))
+        try:
+            yield Browser(driver)
+        finally:
+            driver.quit()
 
 
 __all__ = ["DESK", "PHONE", "Browser", "browser"]

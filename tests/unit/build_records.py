@@ -91,7 +91,7 @@ def hostile() -> Record:
         return next(texts) + value if isinstance(value, str) else next(numbers)
 
     record: Record = spoil(example())
-    record["ports"]["failed"][0]["log"] = [text + "x" * 9000 for text in NASTY] * 50
+    record["ports"]["failed"][0]["log"] = [text + "x" * 9000 for text in NASTY] * 2
     record["warnings"] = list(NASTY)
     return record
 
