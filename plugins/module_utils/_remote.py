@@ -72,6 +72,9 @@ def validated(implementation: Any, params: Mapping[str, Any]) -> Dict[str, Any]:
     """
     rules = getattr(implementation, "RULES", {})
     found = ModuleArgumentSpecValidator(implementation.ARGUMENTS, **rules).validate(dict(params))
+    unknown = sorted(".".join(path) if isinstance(path, tuple) else path for path in found.unsupported_parameters)
+    if unknown:
+        raise ToolError(f"unsupported parameters: {', '.join(unknown)}")
     if found.error_messages:
         raise ToolError(str(found.error_messages[0]))
     values: Dict[str, Any] = found.validated_parameters

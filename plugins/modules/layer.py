@@ -540,7 +540,11 @@ def plan(wanted: Wanted, seen: Observed) -> List[Step]:
     words = [word for word in words if " as a whole: " not in word] or words
     mine = seen.dataset is not None and (not wanted.fixed or seen.dataset.value(KEY_PROPERTY) == wanted.key)
     if seen.finished and mine:
-        return [Step(f"use {wanted.dataset} again", because(words))] if words else []
+        if words:
+            return [Step(f"use {wanted.dataset} again", because(words))]
+        # After a reboot without automatic mounts.
+        mounted = seen.dataset is not None and seen.dataset.value("mounted") == "yes"
+        return [] if mounted else [Step(f"mount {wanted.dataset}", "not mounted")]
     steps = []
     if seen.dataset is not None:
         if wanted.fixed and seen.dataset.value(KEY_PROPERTY) == "-":
@@ -569,24 +573,42 @@ def check_content(params: Mapping[str, Any], archives: Tuple[Archive, ...]) -> N
         check_tree(params["tree"]["path"], params["tree"]["files"])
 
 
+def osversion_in(root: str, packages: Mapping[str, Any]) -> Optional[str]:
+    """What pkg takes the system in the layer for."""
+    header = os.path.join(root, "usr/include/sys/param.h")
+    if packages["osversion"] is not None or not os.path.isfile(header):
+        return packages["osversion"]
+    with open(header, encoding="utf-8", errors="replace") as stream:
+        return osversion_of(stream.read())
+
+
+def installed_in(runner: Runner, root: str, conf: str, packages: Mapping[str, Any]) -> List[Dict[str, str]]:
+    """What the database of a layer says is installed."""
+    query = pkg_argv(root, conf, packages["abi"], osversion_in(root, packages), "query", "%n %v %o")
+    return parse_installed(runner.run(query, failed="packages: cannot be listed").stdout)
+
+
+def found_in(runner: Runner, root: str, params: Mapping[str, Any]) -> Dict[str, Any]:
+    """What a receipt says of a layer that another run made."""
+    if not params["packages"]:
+        return {}
+    with tempfile.TemporaryDirectory(prefix="freehyve-pkg-") as conf:
+        return {"packages": installed_in(runner, root, conf, params["packages"])}
+
+
 def install(runner: Runner, root: str, packages: Mapping[str, Any], offer: Offer) -> List[Dict[str, str]]:
     """Install packages and prove that they are there.
 
     :raises ToolError: pkg failed, or said that it did not and still lacks one.
     """
-    osversion = packages["osversion"]
-    header = os.path.join(root, "usr/include/sys/param.h")
-    if osversion is None and os.path.isfile(header):
-        with open(header, encoding="utf-8", errors="replace") as stream:
-            osversion = osversion_of(stream.read())
+    osversion = osversion_in(root, packages)
     conf = tempfile.mkdtemp(prefix="freehyve-pkg-")
     try:
         with open(os.path.join(conf, f"{REPOSITORY}.conf"), "w", encoding="utf-8") as stream:
             stream.write(repository_conf(f"file://{offer.repository}"))
         command = ("install", "-y", "-r", REPOSITORY, *offer.names)
         runner.run(pkg_argv(root, conf, packages["abi"], osversion, *command), failed="packages: cannot be installed")
-        query = pkg_argv(root, conf, packages["abi"], osversion, "query", "%n %v %o")
-        installed = parse_installed(runner.run(query, failed="packages: cannot be listed").stdout)
+        installed = installed_in(runner, root, conf, packages)
     finally:
         shutil.rmtree(conf, ignore_errors=True)
     missing = sorted(set(offer.names) - {item["name"] for item in installed})
@@ -709,7 +731,7 @@ def make(runner: Runner, params: Mapping[str, Any], wanted: Wanted, report: Repo
     """Make the layer while nobody else does."""
     if not wanted.fixed and _zfs.exists(runner, wanted.snapshot):
         # Another build made it between our look and our lease.
-        return {}
+        return found_in(runner, mounted_at(runner, wanted.dataset), params)
     if _zfs.exists(runner, wanted.dataset):
         _zfs.destroy(runner, wanted.dataset, recursive=True)
     mark = {KEY_PROPERTY: wanted.key, IMAGE_PROPERTY: params["image"]}
@@ -760,18 +782,14 @@ def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
     results = dict(old.get("results") or {})
     if steps and not module.check_mode:
         made = any(step.action.startswith("make ") for step in steps)
-        facts = apply(runner, params, wanted, progress_of(module)) if made else {}
-        results = dict(facts, dataset=wanted.dataset, snapshot=wanted.snapshot)
-        results["mountpoint"] = mounted_at(runner, wanted.dataset)
+        facts = apply(runner, params, wanted, progress_of(module)) if made else None
+        root = mounted_at(runner, wanted.dataset)
+        facts = found_in(runner, root, params) if facts is None else facts
+        results = dict(facts, dataset=wanted.dataset, snapshot=wanted.snapshot, mountpoint=root)
         stage = f"layer-{params['name']}"
         write_receipt(params["receipt"], receipt_of(stage, params["image"], wanted.inputs, results))
         if params["prune"]:
             steps = steps + prune(runner, params, wanted)
-    elif not steps and seen.dataset is not None and seen.dataset.value("mounted") != "yes":
-        # After a reboot without automatic mounts; no change of anything that a user asked for.
-        results["mountpoint"] = (
-            seen.dataset.value("mountpoint") if module.check_mode else mounted_at(runner, wanted.dataset)
-        )
     result["actions"] = [step.as_dict() for step in steps]
     if results.get("dataset") == wanted.dataset:
         result.update({name: results[name] for name in ("mountpoint", "packages") if name in results})
