@@ -136,10 +136,11 @@ def request(
 def body(module: Any, runner: Runner) -> Dict[str, Any]:
     layer = load("layer")
     common = {name: module.params[name] for name in ("dataset", "image", "leases")}
+    progress_path = getattr(module, "progress_path", None)
     done: List[Dict[str, Any]] = []
     for spec in module.params["layers"]:
         params = request(layer, spec, common, done)
-        done.append(layer.guarded(Context(params, module.check_mode), runner))
+        done.append(layer.guarded(Context(params, module.check_mode, progress_path=progress_path), runner))
     if not done:
         raise ToolError("layers: there is none; name at least one")
     result: Dict[str, Any] = {name: done[-1][name] for name in LAST if name in done[-1]}
