@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.freehyve.builder.plugins.module_utils import _download
 from ansible_collections.freehyve.builder.plugins.module_utils._download import Client, NotFound
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
+from ansible_collections.freehyve.builder.plugins.module_utils._files import CHUNK
 
 BODY = bytes(range(256)) * 5000
 SHA = hashlib.sha256(BODY).hexdigest()
@@ -343,7 +344,7 @@ def test_a_host_without_certificates_is_told_what_to_install(monkeypatch: pytest
 
 
 def test_whoever_watches_is_told_of_every_block(tmp_path: Path) -> None:
-    source, chunk = tmp_path / "base.txz", _download.CHUNK
+    source, chunk = tmp_path / "base.txz", CHUNK
     told: list[tuple[str, int]] = []
     source.write_bytes(b"x" * (chunk + 5))
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
