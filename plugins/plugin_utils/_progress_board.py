@@ -42,17 +42,20 @@ class Work:
     heard: float = 0.0
     meter: Meter = field(default_factory=Meter)
 
-    def elapsed(self, now: float) -> float:
-        since = (self.event or {}).get("since")
-        # A job that is attached to began before its task; the builder's clock may be another one than ours.
-        return now - since if isinstance(since, (int, float)) and since <= now else now - self.begun
+    def hear(self, event: Mapping[str, Any], now: float) -> None:
+        self.meter.add(event, now)
+        self.event, self.heard = event, now
+        since = event.get("since")
+        # A job that is attached to began before its task. A builder's clock may be ahead of ours.
+        if isinstance(since, (int, float)):
+            self.begun = min(self.begun, since)
 
     def line(self, now: float) -> str:
         event = self.event
         if event is None:
-            return f"{self.stage} {clock(self.elapsed(now))}  {self.task}".lstrip()
+            return f"{self.stage} {clock(now - self.begun)}  {self.task}".lstrip()
         label = self.stage or clean(event.get("task") or "")
-        return f"{label} {clock(self.elapsed(now))}  {body(event, self.meter.rate, now - self.heard)}".lstrip()
+        return f"{label} {clock(now - self.begun)}  {body(event, self.meter.rate, now - self.heard)}".lstrip()
 
 
 class Board:
@@ -78,8 +81,7 @@ class Board:
         if event.get("state", "running") != "running":
             work.event, work.meter = None, Meter()
             return
-        work.meter.add(event, now)
-        work.event, work.heard = event, now
+        work.hear(event, now)
 
     def lines(self, now: float, columns: int, rows: int) -> list[str]:
         """One line for each builder, cut to the terminal; what does not fit below each other is counted."""

@@ -30,10 +30,15 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
+def harmless(text: str) -> str:
+    """One line as it stands, but for what moves the cursor, sets colours or reorders: wherever it came from."""
+    line = " ".join(strip_escapes(text).expandtabs(8).splitlines())
+    return "".join(char for char in line if not unicodedata.category(char).startswith("C"))
+
+
 def clean(text: object) -> str:
-    """One line of text that moves no cursor, sets no colour and reorders nothing, wherever it came from."""
-    words = " ".join(strip_escapes(str(text)).split())
-    return "".join(char for char in words if not unicodedata.category(char).startswith("C"))
+    """Harmless, and with single blanks only."""
+    return " ".join(harmless(str(text)).split())
 
 
 def width(text: str) -> int:
@@ -189,7 +194,8 @@ def failure_lines(host: str, event: Mapping[str, Any]) -> list[str]:
     if port.get("log"):
         head += f"; log: {clean(port['log'])}"
     tail: Sequence[Any] = port.get("tail") or []
-    return [head, *(f"    {line}" for line in map(clean, tail[-LOG_LINES:]) if line)]
+    lines = [harmless(str(line)).rstrip() for line in tail[-LOG_LINES:]]
+    return [head, *(f"    {line}" for line in lines if line)]
 
 
 __all__ = [
@@ -203,6 +209,7 @@ __all__ = [
     "counters",
     "cut",
     "failure_lines",
+    "harmless",
     "human",
     "jobs",
     "news_of",

@@ -26,6 +26,7 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._progress_text im
     clean,
     clock,
     cut,
+    failure_lines,
     human,
     width,
 )
@@ -60,7 +61,7 @@ def test_time_is_shown_as_on_a_clock(seconds: float, text: str) -> None:
         ("two\nlines\r\nand\ttab", "two lines and tab"),
         ("bell\x07 back\x08 del\x7f c1\x9b31m", "bell back del c131m"),
         ("right\u202eto\u2066left\u200b\ufeff", "righttoleft"),
-        ("lone \udcff surrogate", "lone  surrogate"),
+        ("lone \udcff surrogate", "lone surrogate"),
         ("Zürich 漢字", "Zürich 漢字"),
         (7, "7"),
     ],
@@ -248,6 +249,30 @@ def test_a_builder_whose_clock_is_ahead_has_worked_since_its_task_began(since: o
     board.start("one", "Look", "disk_image", 100.0)
     board.event("one", {"task": "t", "state": "running", "text": "x", "since": since}, 101.0)
     assert board.lines(120.0, 80, 24) == [f"one  image {expected}  x"]
+
+
+def test_a_job_goes_on_being_as_old_as_it_is() -> None:
+    board = Board()
+    board.start("one", "Look", "disk_image", 100.0)
+    board.event("one", {"task": "t", "state": "running", "text": "x", "since": 40.0}, 101.0)
+    board.event("one", {"task": "t", "state": "done"}, 110.0)
+    assert board.lines(110.0, 80, 24) == ["one  image 1:10  Look"]
+
+
+def test_the_end_of_a_log_keeps_its_shape() -> None:
+    port = {
+        "origin": "a/b",
+        "pkgname": "b-1",
+        "phase": "build",
+        "errortype": "",
+        "tail": ["a\tb", "  c   d\x1b[1m ", ""],
+    }
+    lines = failure_lines("one", {"task": "packages", "state": "running", "failed_port": port})
+    assert lines == [
+        "one: packages: port a/b (b-1) failed in phase build: unknown error",
+        "    a       b",
+        "      c   d",
+    ]
 
 
 def test_the_names_of_hosts_and_tasks_are_cleaned_too() -> None:
