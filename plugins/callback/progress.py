@@ -180,7 +180,9 @@ class Live:
     def _take(self, line: bytes) -> None:
         try:
             host, event = json.loads(line)
-        except ValueError:
+        except (ValueError, TypeError):
+            return
+        if not isinstance(host, str) or not isinstance(event, dict):
             return
         if event.get("failed_port"):
             self._screen.erase()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.freehyve.builder.plugins.module_utils._job import strip_escapes
@@ -113,16 +113,28 @@ def amount(event: Mapping[str, Any], rate: float | None) -> str:
     return words
 
 
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _rows(value: object) -> list[Mapping[str, Any]]:
+    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
 def counters(bulk: Mapping[str, Any]) -> str:
     """``1/4 built, 1 failed, 0 skipped``; before the queue is known, what poudriere does."""
-    stats = bulk.get("stats") or {}
-    queued = int(stats.get("queued") or 0)
+    stats = _mapping(bulk.get("stats"))
+    queued = _count(stats.get("queued"))
     if not queued:
         return clean(bulk.get("phase") or "starting")
-    done = int(stats.get("built") or 0) + int(stats.get("fetched") or 0)
-    words = f"{done}/{queued} built, {int(stats.get('failed') or 0)} failed, {int(stats.get('skipped') or 0)} skipped"
-    if stats.get("ignored"):
-        words += f", {int(stats['ignored'])} ignored"
+    done = _count(stats.get("built")) + _count(stats.get("fetched"))
+    words = f"{done}/{queued} built, {_count(stats.get('failed'))} failed, {_count(stats.get('skipped'))} skipped"
+    if _count(stats.get("ignored")):
+        words += f", {_count(stats.get('ignored'))} ignored"
     return words
 
 
@@ -132,14 +144,14 @@ def jobs(bulk: Mapping[str, Any], later: float = 0.0) -> list[str]:
     :param later: seconds since the event was made.
     """
     rows = []
-    for row in bulk.get("builders") or []:
+    for row in _rows(bulk.get("builders")):
         if not row.get("pkgname"):
             continue
         words = f"{clean(row.get('number', ''))} {clean(row['pkgname'])} {clean(row.get('phase', ''))}"
         seconds = _number(row.get("seconds"))
         rows.append(words if seconds is None else f"{words} {clock(seconds + later)}")
-    if bulk.get("more"):
-        rows.append(f"and {int(bulk['more'])} more")
+    if _count(bulk.get("more")):
+        rows.append(f"and {_count(bulk.get('more'))} more")
     return rows
 
 
@@ -147,7 +159,7 @@ def bulk_words(bulk: Mapping[str, Any], later: float = 0.0) -> str:
     """Counters, time left, builders: in the order in which a narrow terminal may lose them."""
     words = counters(bulk)
     phase = clean(bulk.get("phase") or "")
-    if (bulk.get("stats") or {}).get("queued") and phase not in ("", "parallel_build"):
+    if _count(_mapping(bulk.get("stats")).get("queued")) and phase not in ("", "parallel_build"):
         words += f", {phase}"
     left = _number(bulk.get("left"))
     if left is not None and left - later >= 1:
@@ -157,7 +169,7 @@ def bulk_words(bulk: Mapping[str, Any], later: float = 0.0) -> str:
 
 def body(event: Mapping[str, Any], rate: float | None = None, later: float = 0.0) -> str:
     """What there is to say besides who and how long."""
-    bulk = event.get("bulk")
+    bulk = _mapping(event.get("bulk"))
     if bulk:
         return bulk_words(bulk, later)
     text, counted = clean(event.get("text") or ""), amount(event, rate)
@@ -174,15 +186,15 @@ def plain_line(host: str, event: Mapping[str, Any], rate: float | None, elapsed:
 
 def news_of(event: Mapping[str, Any]) -> object:
     """What makes an event another one than the last; times that pass by themselves do not."""
-    bulk = event.get("bulk") or {}
-    building = tuple(str(row.get("pkgname")) for row in bulk.get("builders") or [])
-    stats = tuple(sorted((bulk.get("stats") or {}).items()))
+    bulk = _mapping(event.get("bulk"))
+    building = tuple(str(row.get("pkgname")) for row in _rows(bulk.get("builders")))
+    stats = tuple(sorted(_mapping(bulk.get("stats")).items()))
     return (event.get("state"), event.get("text"), event.get("what"), event.get("done"), stats, building)
 
 
 def failure_lines(host: str, event: Mapping[str, Any]) -> list[str]:
     """A failed port: phase, kind of error, the last lines of its log."""
-    port = event.get("failed_port") or {}
+    port = _mapping(event.get("failed_port"))
     origin, pkgname = clean(port.get("origin") or ""), clean(port.get("pkgname") or "")
     spent = _number(port.get("elapsed"))
     head = (
@@ -193,8 +205,8 @@ def failure_lines(host: str, event: Mapping[str, Any]) -> list[str]:
         head += f", after {clock(spent)}"
     if port.get("log"):
         head += f"; log: {clean(port['log'])}"
-    tail: Sequence[Any] = port.get("tail") or []
-    lines = [harmless(str(line)).rstrip() for line in tail[-LOG_LINES:]]
+    tail = port.get("tail")
+    lines = [harmless(str(line)).rstrip() for line in tail[-LOG_LINES:]] if isinstance(tail, list) else []
     return [head, *(f"    {line}" for line in lines if line)]
 
 
