@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible_collections.freehyve.builder.plugins.plugin_utils import _report_drawings as drawings
 from ansible_collections.freehyve.builder.plugins.plugin_utils._report_text import (
-    NOTHING,
     count,
     duration,
     line,
@@ -53,7 +52,8 @@ class Stage:
     bar: drawings.Bar | None
     label: str
     reasons: Sequence[str]
-    made: str
+    made: str  # when, and in what time, an earlier run did the work that this one did not have to
+    earlier: str
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,20 @@ def stages(record: Mapping[str, Any]) -> dict[str, Any]:
         bar = drawings.span(start, length, total) if length > 0 else None
         began = f", begun after {duration(start)}" if start > 0 else ""
         name = line(item.get("name"), 60)
+        heading = STAGES.get(name, name or "a stage")
+        text = STATES.get(state, state)
         ran = state in ("ran", "failed")
         shown.append(
             Stage(
-                title=STAGES.get(name, name or "a stage"),
+                title=heading,
                 state=state,
-                state_text=STATES.get(state, state),
-                took=duration(length if length or not ran else item.get("seconds")) if length or ran else NOTHING,
+                state_text=text,
+                took=duration(item.get("seconds")),
                 bar=bar,
-                label=f"{STAGES.get(name, name)}: {STATES.get(state, state)}, {duration(length)}{began}",
+                label=f"{heading}: {text}, {duration(length)}{began}",
                 reasons=_reasons(item),
                 made="" if ran or item.get("made") is None else when(item.get("made")),
+                earlier=duration(length) if length > 0 and not ran else "",
             )
         )
         start += length
@@ -108,7 +111,7 @@ def stages(record: Mapping[str, Any]) -> dict[str, Any]:
     if sum(earlier) > 0:
         note += f" Outlined: work of {duration(sum(earlier))} that an earlier run did and this one did not have to."
     actions = [
-        {"stage": stage.title, "action": line(action.get("action")), "reason": line(action.get("reason"))}
+        {"stage": stage.title, "action": line(action.get("action")), "reason": _arrows(line(action.get("reason")))}
         for stage, item in zip(shown, items, strict=True)
         if item.get("state") in ("ran", "failed")
         for action in rows(item.get("actions"))
@@ -116,9 +119,14 @@ def stages(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"items": shown, "ticks": _ticks(total), "any": total > 0, "note": note, "actions": actions}
 
 
+def _arrows(text: str) -> str:
+    """An arrow that no line ends in the middle of."""
+    return text.replace(" -> ", " \u2192 ")
+
+
 def _reasons(stage: Mapping[str, Any]) -> list[str]:
     """Each reason once, and no more of them than anybody reads."""
-    parts = [part for reason in words(stage.get("reasons")) for part in reason.split("; ")]
+    parts = [_arrows(part) for reason in words(stage.get("reasons")) for part in reason.split("; ")]
     found = list(dict.fromkeys(parts))
     if len(found) <= MOST_REASONS:
         return found
