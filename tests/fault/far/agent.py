@@ -1,0 +1,266 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""The half of the suite that runs on the builder: one request and one answer a line, both JSON.
+
+The modules of a recorded build are called one after the other. Before each, things are remembered; each case starts
+from there, breaks one thing, and is followed by what the next run of a playbook would do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import py_compile
+import re
+import subprocess
+import sys
+import time
+import traceback
+import zipfile
+from typing import Any, Dict, List
+
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [HERE, os.path.join(HERE, "code"), os.path.join(HERE, "lib")]
+
+from far import state as states  # noqa: E402 (the path is set above)
+from far import trees  # noqa: E402
+from far.calls import Caller, Done, Fault  # noqa: E402
+from far.disk_lab import LabDisk  # noqa: E402
+from far.disk_zfs import ZfsDisk  # noqa: E402
+from far.full import main as fill  # noqa: E402
+
+SEARCH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+FOREIGN_FILE = "/var/tmp/fhfault-foreign.img"
+FOREIGN_POOL = "fhforeign"
+FOREIGN_PLACE = "/mnt/fhforeign"
+
+
+def run(*argv: str, check: bool = True) -> str:
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
+    if check and done.returncode:
+        raise RuntimeError(f"{' '.join(argv)}: {done.returncode}: {done.stderr.decode('utf-8', 'replace')}")
+    return done.stdout.decode("utf-8", "replace")
+
+
+class Agent:
+    """State between two requests."""
+
+    def __init__(self, spec: Dict[str, Any]) -> None:
+        self.spec = spec
+        self.workspace: str = spec["path"]
+        self.caller = Caller(HERE)
+        self.disk: Any = LabDisk(HERE) if spec["lab"] else ZfsDisk(spec["workspace"])
+        self.digests = trees.Digests()
+        self.answers: List[Dict[str, Any]] = []
+        self.first: Dict[str, Any] = {}
+        self.second: Dict[str, Any] = {}
+        self.known: Dict[str, List[str]] = {}
+        self.foreign = [os.path.join(FOREIGN_PLACE, "precious")]
+
+    # --- once -----------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> Dict[str, Any]:
+        self.wrap()
+        self.compile()
+        preload()
+        self.disk.prepare()
+        with open(os.path.join(HERE, "disk.json"), "w", encoding="utf-8") as stream:
+            json.dump(self.disk.settings, stream)
+        run("truncate", "-s", "96m", FOREIGN_FILE)
+        unit = run("mdconfig", "-a", "-t", "vnode", "-f", FOREIGN_FILE).strip()
+        # The very name that the image's pool has, and that of nobody else's on this builder.
+        run("zpool", "create", "-m", FOREIGN_PLACE, self.spec.get("pool") or FOREIGN_POOL, unit)
+        with open(self.foreign[0], "w", encoding="ascii") as stream:
+            stream.write("not yours\n")
+        return {"unit": unit}
+
+    def finish(self) -> Dict[str, Any]:
+        run("zpool", "destroy", "-f", self.spec.get("pool") or FOREIGN_POOL, check=False)
+        for row in run("mdconfig", "-l", "-v").splitlines():
+            if FOREIGN_FILE in row:
+                run("mdconfig", "-d", "-u", row.split("\t")[0])
+        os.unlink(FOREIGN_FILE)
+        if not self.spec["lab"]:
+            self.disk.finish()
+        return {}
+
+    def compile(self) -> None:
+        """Bytecode for the archive of jobs, as Ansible's cache of bytecode would be there on a second run."""
+        path = os.path.join(HERE, "code.zip")
+        with zipfile.ZipFile(path) as archive:
+            sources = {name: archive.read(name) for name in archive.namelist()}
+        made = os.path.join(HERE, "made.pyc")
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in sources.items():
+                archive.writestr(name, data)
+                if name.endswith(".py") and data:
+                    with open(made[:-1], "wb") as stream:
+                        stream.write(data)
+                    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+                    py_compile.compile(made[:-1], made, name, doraise=True, invalidation_mode=mode)
+                    archive.write(made, name + "c")
+
+    def wrap(self) -> None:
+        """A wrapper for every command of the search path."""
+        with open(os.path.join(HERE, "far", "wrapper.sh"), encoding="utf-8") as stream:
+            text = stream.read()
+        for mark, value in (("@RUN@", self.caller.run), ("@HERE@", HERE), ("@PATH@", SEARCH), ("@PYTHON@", sys.executable)):
+            text = text.replace(mark, value)
+        os.makedirs(os.path.join(HERE, "bin"), exist_ok=True)
+        done = set()
+        for directory in SEARCH.split(":"):
+            for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
+                real = os.path.join(directory, name)
+                if name in done or not os.path.isfile(real) or not os.access(real, os.X_OK):
+                    continue
+                if not re.match(r"^[A-Za-z0-9._+-]+$", name):
+                    continue
+                done.add(name)
+                path = os.path.join(HERE, "bin", name)
+                with open(path, "w", encoding="utf-8") as stream:
+                    stream.write(text.replace("@NAME@", name).replace("@REAL@", real))
+                os.chmod(path, 0o755)
+
+    # --- calls ----------------------------------------------------------------------------------------------------
+
+    def params(self, index: int) -> Dict[str, Any]:
+        """Parameters of a call; what the recorded build took from an earlier answer is taken from ours."""
+        value: Dict[str, Any] = self._resolved(self.spec["calls"][index]["params"])
+        return value
+
+    def _resolved(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            if "$from" in value:
+                found: Any = self.answers[value["$from"][0]]
+                for step in value["$from"][1]:
+                    found = found[step]
+                return found
+            return {name: self._resolved(item) for name, item in value.items()}
+        return [self._resolved(item) for item in value] if isinstance(value, list) else value
+
+    def call(self, index: int, fault: Fault = Fault()) -> Done:
+        return self.caller.call(self.spec["calls"][index]["module"], self.params(index), fault)
+
+    def seen(self) -> Dict[str, Any]:
+        return {
+            "state": states.state(HERE, self.workspace, self.foreign),
+            "table": trees.table(self.workspace, self.digests),
+        }
+
+    def again(self, index: int) -> List[Done]:
+        """What the next run of the playbook does, as far as the call that was disturbed."""
+        reaping = self.spec["reap"]
+        done = [self.call(reaping)] if reaping is not None and reaping < index else []
+        return [*done, self.call(index)]
+
+    # --- requests -------------------------------------------------------------------------------------------------
+
+    def reference(self, index: int) -> Dict[str, Any]:
+        """Run a call twice undisturbed, the second time from where the first began; what differs is nobody's fault."""
+        self.disk.checkpoint()
+        first = self.call(index)
+        if not first.good:
+            raise RuntimeError(f"undisturbed: {first.message}\n{first.said}")
+        self.first = self.seen()
+        self.disk.restore()
+        for reaped in self.again(index):
+            if not reaped.good:
+                raise RuntimeError(f"undisturbed again: {reaped.message}\n{reaped.said}")
+        self.second = self.seen()
+        self.known = {}
+        del self.answers[index:]
+        self.answers.append(reaped.answer or {})
+        return {
+            "seconds": first.seconds,
+            "commands": first.commands,
+            "changes": first.changes,
+            "answer": trees.plain_answer(reaped.answer),
+        }
+
+    def case(self, index: int, kind: str, at: str, name: str) -> Dict[str, Any]:
+        """One case: broken, looked at, run again, compared."""
+        began = time.monotonic()
+        self.disk.restore()
+        broken = self.call(index, Fault(kind, at, name, self.spec["limit"]))
+        if kind == "full":
+            fill(self.caller.run, True)
+        wrong: List[str] = []
+        if broken.answer is not None and broken.answer.get("stuck"):
+            wrong.append("it never came to an end")
+        if re.search(r"^Traceback", broken.said + "\n" + broken.message, re.M):
+            wrong.append(f"a traceback: {broken.said.strip().splitlines()[-1:] or broken.message}")
+        left = self.seen()
+        # What is exactly as after an earlier case has no other future than that had.
+        name_of_state = mark(left)
+        before = self.known.get(name_of_state)
+        if before is None:
+            before = self.known[name_of_state] = self.after(index, broken)
+            fresh = True
+        else:
+            fresh = False
+        return {
+            "hit": broken.hit,
+            "failed": not broken.good,
+            "message": broken.message[:300],
+            "wrong": wrong + before,
+            "fresh": fresh,
+            "seconds": time.monotonic() - began,
+        }
+
+    def after(self, index: int, broken: Done) -> List[str]:
+        """Run again, and compare with what two undisturbed runs left."""
+        third = self.again(index)
+        for done in third:
+            if not done.good:
+                return [f"the next run fails: {done.message[:600]}"]
+        now = self.seen()
+        wrong = states.differences(now["state"], self.first["state"], self.second["state"])
+        wrong += trees.differences(now["table"], self.first["table"], self.second["table"])
+        answer = third[-1].answer or {}
+        one, other = (trees.text_of(trees.plain_answer(value)) for value in (answer, self.answers[index]))
+        # What was finished in spite of the fault is not made again, and then the answer says less.
+        if one != other and answer.get("changed") == self.answers[index].get("changed"):
+            wrong.append(f"answers {one[:400]} instead of {other[:400]}")
+        return wrong
+
+    def digest(self) -> Dict[str, Any]:
+        """Everything below the workspace, for comparison with a build of ansible-playbook."""
+        return {name: list(row) for name, row in trees.table(self.workspace, self.digests).items()}
+
+
+def mark(seen: Dict[str, Any]) -> str:
+    """Names what a builder holds, less what tells only when and by whom a job was tried."""
+    table = dict(seen["table"])
+    for name in table:
+        if re.match(r"jobs/JOB/(log|process|job\.json|outcome\.json|result\.json)$", name):
+            table[name] = table[name][:4]
+    return hashlib.sha256(repr((sorted(seen["state"].items()), sorted(table.items()))).encode()).hexdigest()
+
+
+def preload() -> None:
+    """Import once what every call would import."""
+    package = "ansible_collections.freehyve.builder.plugins"
+    importlib.import_module(f"{package}.module_utils._remote")
+    directory = os.path.join(HERE, "code", *package.split("."), "modules")
+    for file in sorted(os.listdir(directory)):
+        if file.endswith(".py") and not file.startswith("_"):
+            importlib.import_module(f"{package}.modules.{file[:-3]}")
+
+
+def main() -> None:
+    with open(os.path.join(HERE, "spec.json"), encoding="utf-8") as stream:
+        agent = Agent(json.load(stream))
+    os.environ["PATH"], os.environ["LC_ALL"] = SEARCH, "C"
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = getattr(agent, request.pop("do"))(**request)
+        except Exception as exc:
+            answer = {"error": f"{exc}", "traceback": traceback.format_exc()}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+# --- appended by tests/fault to the copy of _runner.py that it ships; production code has no part in this -------------
+
+
+def _fault_hook():
+    """Put the wrappers in front of the commands, shorten the wait for a hang, and count what Python writes itself."""
+    import errno
+    import resource
+    import signal
+    import subprocess as processes
+    import sys
+
+    here = "@HERE@"
+    run = here + "/run"
+    workspace = "@WORKSPACE@/"
+    scope = globals()
+    original = scope["limit_of"]
+    scope["SEARCH_PATH"] = here + "/bin:" + scope["SEARCH_PATH"]
+    busy = []
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    changing = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate")
+
+    def fault():
+        try:
+            with open(run + "/fault.txt") as stream:
+                words = stream.read().split()
+        except FileNotFoundError:
+            words = []
+        return (words + ["none", "0", "-", "0"])[:4] if words else ["none", "0", "-", "0"]
+
+    def limit_of(argv):
+        busy.append(1)
+        try:
+            kind, _at, name, seconds = fault()
+        finally:
+            busy.pop()
+        return float(seconds) if kind == "hang" and os.path.basename(argv[0]) == name else min(original(argv), 60.0)
+
+    scope["limit_of"] = limit_of
+
+    def count(what):
+        number = 0
+        while True:
+            number += 1
+            try:
+                fd = os.open("%s/p.%d" % (run, number), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            except FileExistsError:
+                continue
+            except FileNotFoundError:
+                return 0
+            os.write(fd, what.encode("utf-8", "replace"))
+            os.close(fd)
+            return number
+
+    def on_event(event, args):
+        if busy:
+            return
+        if event == "open":
+            path, _mode, flags = args
+            if not isinstance(flags, int) or not flags & (os.O_WRONLY | os.O_RDWR) or not isinstance(path, (str, bytes)):
+                return
+        elif event in changing:
+            path = args[0]
+        else:
+            return
+        if not isinstance(path, (str, bytes)):
+            return
+        path = os.fsdecode(path)
+        if not path.startswith(workspace) or "/jobs/.lock" in path:
+            return
+        busy.append(1)
+        try:
+            if resource.getrlimit(resource.RLIMIT_FSIZE) != limits:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            number = count(event + " " + path)
+            kind, at, _name, _seconds = fault()
+            if not number or at != "p%d" % number:
+                return
+            with open(run + "/hit", "w"):
+                pass
+            if kind == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            elif kind == "fail":
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+            elif kind == "full":
+                processes.run([sys.executable, here + "/far/full.py", run], check=False, env={"PATH": "@PATH@"})
+            elif kind == "short" and event == "open":
+                resource.setrlimit(resource.RLIMIT_FSIZE, (16, limits[1]))
+        finally:
+            busy.pop()
+
+    sys.addaudithook(on_event)
+
+
+_fault_hook()

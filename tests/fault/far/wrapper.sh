@@ -1,0 +1,59 @@
+#!/bin/sh
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+# Stands in front of one command: counts the call, and does what fault.txt says when it is this one's turn.
+# Shell builtins only, for the commands are what is wrapped.
+name=@NAME@ real=@REAL@ run=@RUN@
+set -C
+last=0
+{ read -r last < "$run/last"; } 2> /dev/null
+n=$((last + 1))
+until { printf '%s\n' "$name" "$@" > "$run/n.$n"; } 2> /dev/null; do n=$((n + 1)); done
+echo "$n" >| "$run/last"
+kind=none at=0
+{ read -r kind at rest < "$run/fault.txt"; } 2> /dev/null
+PATH=@PATH@
+export PATH
+[ "$at" = "$n" ] || exec "$real" "$@"
+: >| "$run/hit"
+case $kind in
+fail)
+	echo "$name: Input/output error" >&2
+	exit 1
+	;;
+hang) exec sleep 30 ;;
+before)
+	kill -9 "$PPID"
+	exit 137
+	;;
+after)
+	"$real" "$@"
+	rc=$?
+	kill -9 "$PPID"
+	exit $rc
+	;;
+during)
+	kill -9 "$PPID"
+	exec "$real" "$@"
+	;;
+full)
+	@PYTHON@ @HERE@/far/full.py "$run" > /dev/null 2>&1 < /dev/null
+	exec "$real" "$@"
+	;;
+short)
+	case $name in
+	cat | cp | cpio | dd | fetch | git | mkimg | newfs_msdos | pkg | pkg-static | tar | truncate | xz | zstd)
+		# The file that it writes stops growing: a write that is short, then one that fails.
+		ulimit -f 8
+		trap '' 25
+		;;
+	esac
+	if [ -p /dev/fd/1 ]; then
+		"$real" "$@" | head -c 48
+		kill -13 $$
+	fi
+	exec "$real" "$@"
+	;;
+esac
+echo "wrapper: unknown fault $kind" >&2
+exit 70
