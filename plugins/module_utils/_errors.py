@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any, Dict, List, Optional
 
 
@@ -40,4 +41,11 @@ class ToolError(Exception):
         return result
 
 
-__all__ = ["ToolError"]
+def of_system(exc: OSError) -> ToolError:
+    """What the operating system refused, as a line to read: the path, the cause, what to do about the common ones."""
+    place = f"'{exc.filename}'" if exc.filename else "builder"
+    hint = {errno.ENOSPC: "; free some space there and run again", errno.EDQUOT: "; raise the quota and run again"}
+    return ToolError(f"{place}: {exc.strerror or exc}{hint.get(exc.errno or 0, '; see to it and run again')}")
+
+
+__all__ = ["ToolError", "of_system"]

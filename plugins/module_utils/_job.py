@@ -190,6 +190,20 @@ def _starting(job: Job) -> Iterator[None]:
         yield
 
 
+def _undo_start(job: Job) -> None:
+    """Kill what daemon(8) started and what never said so: it must not begin to work when another was started since.
+
+    daemon(8) leads a session of its own, and its child is in its group.
+    """
+    found = re.match(r"^\s*(\d+)\s*$", _read_text(job.path("pid")) or "")
+    if found is None:
+        return
+    with contextlib.suppress(OSError):
+        group = os.getpgid(int(found.group(1)))
+        if group != os.getpgrp():
+            os.killpg(group, signal.SIGKILL)
+
+
 def start(
     runner: Runner,
     job: Job,
@@ -224,6 +238,7 @@ def start(
         while _process(job) is None and _read_text(job.path("rc")) is None:
             if time.monotonic() > deadline:
                 cause = (tail_lines(job.log, 1) or ["the wrapper did not answer"])[0]
+                _undo_start(job)
                 raise ToolError(f"job {job.key[:12]}: did not start within {START_SECONDS:g} s: {cause}; see {job.log}")
             time.sleep(0.02)
         return observe(runner, job), True

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
-from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
+from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError, of_system
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,13 @@ def _scalar(value: Any) -> str:
 
 
 def run_module(module: Any, body: Callable[[], Dict[str, Any]]) -> None:
-    """Call ``body`` and exit: with its result, or with the one line of a ToolError."""
+    """Call ``body`` and exit: with its result, or with the one line of a ToolError or of a full disk."""
     try:
         result = body()
     except ToolError as exc:
         module.fail_json(**exc.as_result())
+    except OSError as exc:
+        module.fail_json(**of_system(exc).as_result())
     else:
         module.exit_json(**result)
 

@@ -26,7 +26,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "code"), os.path.join(HERE, "lib")]
 
 from far import state as states  # noqa: E402 (the path is set above)
 from far import trees  # noqa: E402
-from far.calls import Caller, Done, Fault  # noqa: E402
+from far.calls import NOTHING, Caller, Done, Fault  # noqa: E402
 from far.disk_lab import LabDisk  # noqa: E402
 from far.disk_zfs import ZfsDisk  # noqa: E402
 from far.full import main as fill  # noqa: E402
@@ -106,8 +106,9 @@ class Agent:
         """A wrapper for every command of the search path."""
         with open(os.path.join(HERE, "far", "wrapper.sh"), encoding="utf-8") as stream:
             text = stream.read()
-        for mark, value in (("@RUN@", self.caller.run), ("@HERE@", HERE), ("@PATH@", SEARCH), ("@PYTHON@", sys.executable)):
-            text = text.replace(mark, value)
+        marks = {"@RUN@": self.caller.run, "@HERE@": HERE, "@PATH@": SEARCH, "@PYTHON@": sys.executable}
+        for mark_of, value in marks.items():
+            text = text.replace(mark_of, value)
         os.makedirs(os.path.join(HERE, "bin"), exist_ok=True)
         done = set()
         for directory in SEARCH.split(":"):
@@ -140,7 +141,7 @@ class Agent:
             return {name: self._resolved(item) for name, item in value.items()}
         return [self._resolved(item) for item in value] if isinstance(value, list) else value
 
-    def call(self, index: int, fault: Fault = Fault()) -> Done:
+    def call(self, index: int, fault: Fault = NOTHING) -> Done:
         return self.caller.call(self.spec["calls"][index]["module"], self.params(index), fault)
 
     def seen(self) -> Dict[str, Any]:
@@ -194,17 +195,14 @@ class Agent:
         left = self.seen()
         # What is exactly as after an earlier case has no other future than that had.
         name_of_state = mark(left)
-        before = self.known.get(name_of_state)
-        if before is None:
-            before = self.known[name_of_state] = self.after(index, broken)
-            fresh = True
-        else:
-            fresh = False
+        fresh = name_of_state not in self.known
+        if fresh:
+            self.known[name_of_state] = self.after(index, broken)
         return {
             "hit": broken.hit,
             "failed": not broken.good,
             "message": broken.message[:300],
-            "wrong": wrong + before,
+            "wrong": wrong + self.known[name_of_state],
             "fresh": fresh,
             "seconds": time.monotonic() - began,
         }
@@ -216,7 +214,7 @@ class Agent:
             if not done.good:
                 return [f"the next run fails: {done.message[:600]}"]
         now = self.seen()
-        wrong = states.differences(now["state"], self.first["state"], self.second["state"])
+        wrong: List[str] = states.differences(now["state"], self.first["state"], self.second["state"])
         wrong += trees.differences(now["table"], self.first["table"], self.second["table"])
         answer = third[-1].answer or {}
         one, other = (trees.text_of(trees.plain_answer(value)) for value in (answer, self.answers[index]))

@@ -26,6 +26,9 @@ class Fault:
     limit: float = 2.0
 
 
+NOTHING = Fault()
+
+
 @dataclass(frozen=True)
 class Done:
     """How a call ended: its answer, None when it died; commands and changes in order; whether the fault took place."""
@@ -61,6 +64,19 @@ def _read(path: str) -> str:
         return ""
 
 
+class Answering:
+    """As much of AnsibleModule as takes an answer."""
+
+    def __init__(self) -> None:
+        self.answer: Dict[str, Any] = {}
+
+    def exit_json(self, **answer: Any) -> None:
+        self.answer = answer
+
+    def fail_json(self, **answer: Any) -> None:
+        self.answer = dict(answer, failed=True)
+
+
 class Caller:
     """Calls modules out of the code that was shipped to ``here``."""
 
@@ -79,7 +95,7 @@ class Caller:
         with open(os.path.join(self.run, "fault.txt"), "w", encoding="ascii") as stream:
             stream.write(f"{fault.kind} {fault.at} {fault.name} {fault.limit}\n")
 
-    def call(self, name: str, params: Dict[str, Any], fault: Fault = Fault(), seconds: float = WAIT) -> Done:
+    def call(self, name: str, params: Dict[str, Any], fault: Fault = NOTHING, seconds: float = WAIT) -> Done:
         """Run a module to its end, or until it has died."""
         self.fresh(fault)
         began = time.monotonic()
@@ -130,22 +146,24 @@ class Caller:
 
     def _answer(self, name: str, params: Dict[str, Any]) -> Dict[str, Any]:
         from ansible_collections.freehyve.builder.plugins.module_utils import _remote
-        from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
+        from ansible_collections.freehyve.builder.plugins.module_utils._plan import run_module
 
         # The controller looks from time to time; here one look, at the end, so that commands can be counted.
-        _remote.wait = lambda job, _seconds: _settle(job.directory)
+        _remote.wait = lambda job, seconds: _settle(job.directory)
         library, code = os.path.join(self.here, "lib"), os.path.join(self.here, "code.zip")
-        try:
-            request = _remote.Request(name, params, False, False, WAIT, code, library)
-            answer = _remote.call(request)
+
+        def body() -> Dict[str, Any]:
+            answer: Dict[str, Any] = _remote.call(_remote.Request(name, params, False, False, WAIT, code, library))
             while answer.get("state") == "running" and (answer.get("job") or {}).get("directory"):
                 # poudriere_bulk has a job and a way to look at it of its own.
                 _settle(answer["job"]["directory"])
                 poll = dict(params, phase="poll", key=answer["key"], log_offset=0)
                 answer = _remote.call(_remote.Request(name, poll, False, False, WAIT, code, library))
             return answer
-        except ToolError as exc:
-            return dict(exc.as_result(), failed=True)
+
+        answering = Answering()
+        run_module(answering, body)
+        return answering.answer
 
 
 def _settle(directory: str) -> None:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The freehyve.builder authors
 # SPDX-License-Identifier: BSD-2-Clause
-"""Checkpoints of a lab: its state file, the files of its pool, its mounts. Only the suite knows how the lab keeps them."""
+"""Checkpoints of a lab: its state file, the files of its pool, its mounts; how a lab keeps them is known only here."""
 
 from __future__ import annotations
 

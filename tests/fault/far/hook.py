@@ -1,14 +1,16 @@
 # --- appended by tests/fault to the copy of _runner.py that it ships; production code has no part in this -------------
 
 
-def _fault_hook():
-    """Put the wrappers in front of the commands, shorten the wait for a hang, and count what Python writes itself."""
-    import errno
-    import resource
-    import signal
-    import subprocess as processes
-    import sys
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
 
+
+def _fault_hook() -> None:
+    """Put the wrappers in front of the commands, shorten the wait for a hang, and count what Python writes itself."""
     here = "@HERE@"
     run = here + "/run"
     workspace = "@WORKSPACE@/"
@@ -19,13 +21,13 @@ def _fault_hook():
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     changing = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate")
 
-    def fault():
+    def fault() -> list[str]:
         try:
             with open(run + "/fault.txt") as stream:
                 words = stream.read().split()
         except FileNotFoundError:
             words = []
-        return (words + ["none", "0", "-", "0"])[:4] if words else ["none", "0", "-", "0"]
+        return words if len(words) == 4 else ["none", "0", "-", "0"]
 
     def limit_of(argv):
         busy.append(1)
@@ -56,7 +58,7 @@ def _fault_hook():
             return
         if event == "open":
             path, _mode, flags = args
-            if not isinstance(flags, int) or not flags & (os.O_WRONLY | os.O_RDWR) or not isinstance(path, (str, bytes)):
+            if not isinstance(flags, int) or not flags & (os.O_WRONLY | os.O_RDWR):
                 return
         elif event in changing:
             path = args[0]
@@ -82,7 +84,7 @@ def _fault_hook():
             elif kind == "fail":
                 raise OSError(errno.EIO, os.strerror(errno.EIO), path)
             elif kind == "full":
-                processes.run([sys.executable, here + "/far/full.py", run], check=False, env={"PATH": "@PATH@"})
+                subprocess.run([sys.executable, here + "/far/full.py", run], check=False, env={"PATH": "@PATH@"})
             elif kind == "short" and event == "open":
                 resource.setrlimit(resource.RLIMIT_FSIZE, (16, limits[1]))
         finally:

@@ -16,7 +16,7 @@ Table = Dict[str, Tuple[Any, ...]]
 # Names that a build makes of the time, of a random number or of a digest that holds one.
 _NAMES = (
     (re.compile(r"\d{4}-\d\d-\d\d_\d\dh\d\dm\d\ds"), "TIME"),
-    (re.compile(r"(?<=/jobs/)[0-9a-f]{64}"), "JOB"),
+    (re.compile(r"(?<=jobs/)[0-9a-f]{64}"), "JOB"),
     (re.compile(r"\b\d{10}\b"), "EPOCH"),
 )
 # What is the history of tries: logs, poudriere's and those of jobs, and how each try ended.
@@ -130,12 +130,11 @@ def plain_answer(value: Any, key: str = "") -> Any:
     if key in HELD:
         return "-"
     if isinstance(value, dict):
-        kept = {
+        return {
             name: plain_answer(item, name)
             for name, item in value.items()
             if name not in ("invocation", "diff", "actions", "job", "warnings", "log_lines", "log_offset", "log_dir")
         }
-        return kept
     if isinstance(value, list):
         return [plain_answer(item) for item in value]
     return plain_name(value) if isinstance(value, str) else value

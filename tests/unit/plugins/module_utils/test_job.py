@@ -188,6 +188,23 @@ def test_a_daemon_that_starts_nothing_is_said(job: _job.Job, monkeypatch: pytest
         _job.start(Mute(), job, ["true"])
 
 
+def test_what_did_not_say_that_it_started_in_time_is_killed(job: _job.Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Runner):
+        """A wrapper that hangs before it writes down its process."""
+
+        def run(self, argv: Sequence[str], *args: object, **kwargs: object) -> Completed:
+            started.append(subprocess.Popen(["sleep", "60"], start_new_session=True))
+            with open(argv[3], "w", encoding="ascii") as stream:
+                stream.write(str(started[0].pid))
+            return Completed(tuple(argv), 0, "", "")
+
+    started: list[subprocess.Popen[bytes]] = []
+    monkeypatch.setattr(_job, "START_SECONDS", 0.1)
+    with pytest.raises(ToolError, match="did not start within"):
+        _job.start(Slow(), job, ["true"])
+    assert started[0].wait(10) == -signal.SIGKILL
+
+
 @pytest.mark.parametrize(
     ("text", "row"),
     [

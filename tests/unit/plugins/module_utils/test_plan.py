@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
@@ -35,6 +38,22 @@ def test_a_tool_error_fails_with_its_line_and_command():
     kind, result = caught.value.args
     assert kind == "fail"
     assert (result["msg"], result["cmd"], result["rc"]) == ("object: verb: cause", ["zpool", "list"], 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "'/z/jobs/a': No space left on device; free some space there and run again"),
+        (errno.EACCES, "'/z/jobs/a': Permission denied; see to it and run again"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(number, message):
+    def body():
+        raise OSError(number, os.strerror(number), "/z/jobs/a")
+
+    with pytest.raises(Exit) as caught:
+        run_module(FakeModule(), body)
+    assert caught.value.args == ("fail", {"msg": message})
 
 
 @pytest.mark.parametrize(
