@@ -1,3 +1,5 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
 # --- appended by tests/fault to the copy of _runner.py that it ships; production code has no part in this -------------
 
 
