@@ -92,8 +92,11 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def amount(event: Mapping[str, Any], rate: float | None) -> str:
-    """``base.txz 12.0 MiB of 180.0 MiB (7%), 3.1 MiB/s, 0:54 left``; empty when nothing is counted."""
+def amount(event: Mapping[str, Any], rate: float | None, later: float = 0.0) -> str:
+    """``base.txz 12.0 MiB of 180.0 MiB (7%), 3.1 MiB/s, 0:54 left``; empty when nothing is counted.
+
+    :param later: seconds since the event was made.
+    """
     done, total = _number(event.get("done")), _number(event.get("total"))
     what = clean(event.get("what") or "")
     if done is None:
@@ -108,8 +111,8 @@ def amount(event: Mapping[str, Any], rate: float | None) -> str:
         words += f" of {count(total)} ({min(done / total, 1.0):.0%})"
     if rate is not None and in_bytes:
         words += f", {human(rate)}/s"
-    if rate and total and total > done:
-        words += f", {clock((total - done) / rate)} left"
+    if rate and total and (total - done) / rate - later >= 1:
+        words += f", {clock((total - done) / rate - later)} left"
     return words
 
 
@@ -172,7 +175,7 @@ def body(event: Mapping[str, Any], rate: float | None = None, later: float = 0.0
     bulk = _mapping(event.get("bulk"))
     if bulk:
         return bulk_words(bulk, later)
-    text, counted = clean(event.get("text") or ""), amount(event, rate)
+    text, counted = clean(event.get("text") or ""), amount(event, rate, later)
     if not text or text in (counted, clean(event.get("what") or "")):
         return counted
     return f"{counted}; {text}" if counted else text
