@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from ansible_collections.freehyve.builder.plugins.plugin_utils._progress_text import clean, clock
 
 COLUMNS = 100
 REASONS = 3
+PART = re.compile(r"/\S+: not made yet")
 WORDS = {
     "ran": "will run",
     "current": "up to date",
@@ -38,32 +41,61 @@ class Stage(Protocol):
     def message(self) -> str | None: ...
 
 
-def why(stage: Stage) -> str:
+@dataclass(frozen=True)
+class Row:
+    """A line of the table."""
+
+    name: str
+    state: str
+    why: str = ""
+
+
+def reasons_of(stage: Stage) -> str:
     """Reasons in words, the first few of them."""
-    if stage.state == "failed":
-        return clean(stage.message or "")
-    if stage.state != "ran":
-        return WHY.get(stage.state, "")
-    reasons = [clean(reason) for reason in stage.reasons]
-    more = f"; and {len(reasons) - REASONS} more" if len(reasons) > REASONS else ""
-    return "; ".join(reasons[:REASONS]) + more
+    found = [clean(part) for reason in stage.reasons for part in reason.split("; ")]
+    found = list(dict.fromkeys(part for part in found if part))
+    # That the parts of an image are not made yet follows from what makes the image new, unless it is all there is.
+    found = [part for part in found if not PART.fullmatch(part)] or found
+    more = f"; and {len(found) - REASONS} more" if len(found) > REASONS else ""
+    return "; ".join(found[:REASONS]) + more
 
 
-def expected_of(stage: Stage, expected: Mapping[str, float]) -> str:
+def rows_of(stages: Sequence[Stage]) -> list[Row]:
+    """What a check run found, in words.
+
+    A stage that found nothing to look at, because what it works on is still to be made, will run after that.
+    """
+    rows: list[Row] = []
+    before: str | None = None
+    broken = False
+    for stage in stages:
+        row = Row(stage.name, stage.state, WHY.get(stage.state, ""))
+        if stage.state == "failed":
+            row, broken = Row(stage.name, "failed", clean(stage.message or "")), True
+        elif stage.state == "ran":
+            row = Row(stage.name, "ran", reasons_of(stage))
+        elif stage.state == "pending" and before and not broken:
+            row = Row(stage.name, "ran", f"works on what the stage {before} will make")
+        before = row.name if row.state == "ran" else before
+        rows.append(row)
+    return rows
+
+
+def expected_of(row: Row, expected: Mapping[str, float]) -> str:
     """Time of a stage that will run; ``?`` when no record knows."""
-    if stage.state != "ran":
+    if row.state != "ran":
         return ""
-    seconds = expected.get(stage.name)
+    seconds = expected.get(row.name)
     return "?" if seconds is None else clock(round(seconds))
 
 
-def total(stages: Sequence[Stage], expected: Mapping[str, float]) -> str:
+def total(rows: Sequence[Row], expected: Mapping[str, float]) -> str:
     """The last line: ``2 of 7 stages will run, expected 31:27``."""
-    will = [stage for stage in stages if stage.state == "ran"]
+    will = [row for row in rows if row.state == "ran"]
     if not will:
-        return "nothing to do" if all(stage.state in ("current", "skipped") for stage in stages) else "cannot run"
-    known = [expected[stage.name] for stage in will if stage.name in expected]
-    words = f"{len(will)} of {len(stages)} stages will run"
+        return "nothing to do" if all(row.state in ("current", "skipped") for row in rows) else "cannot run"
+    known = [expected[row.name] for row in will if row.name in expected]
+    words = f"{len(will)} of {len(rows)} stages will run"
     if known:
         words += f", expected {'at least ' if len(known) < len(will) else ''}{clock(round(sum(known)))}"
     return words
@@ -75,18 +107,17 @@ def plan_table(head: str, stages: Sequence[Stage], expected: Mapping[str, float]
     :param head: whose plan it is.
     :param expected: seconds by the name of the stage, from the last record.
     """
-    rows = [("stage", "plan", "expected", "why")]
-    rows += [
-        (stage.name, WORDS.get(stage.state, stage.state), expected_of(stage, expected), why(stage)) for stage in stages
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    rows = rows_of(stages)
+    cells = [("stage", "plan", "expected", "why")]
+    cells += [(row.name, WORDS.get(row.state, row.state), expected_of(row, expected), row.why) for row in rows]
+    widths = [max(len(line[column]) for line in cells) for column in range(3)]
     lines = [clean(head)]
-    for name, plan, time, reason in rows:
+    for name, plan, time, reason in cells:
         left = f"  {name:<{widths[0]}}  {plan:<{widths[1]}}  {time:>{widths[2]}}  "
         pieces = textwrap.wrap(reason, COLUMNS - len(left), break_long_words=False) or [""]
         lines.append((left + pieces[0]).rstrip())
         lines += [" " * len(left) + piece for piece in pieces[1:]]
-    return [*lines, f"  {total(stages, expected)}"]
+    return [*lines, f"  {total(rows, expected)}"]
 
 
-__all__ = ["COLUMNS", "Stage", "plan_table", "total", "why"]
+__all__ = ["COLUMNS", "Row", "Stage", "plan_table", "reasons_of", "rows_of", "total"]

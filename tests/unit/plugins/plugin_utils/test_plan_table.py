@@ -8,11 +8,18 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ansible_collections.freehyve.builder.plugins.plugin_utils._plan_table import COLUMNS, plan_table, total, why
+from ansible_collections.freehyve.builder.plugins.plugin_utils._plan_table import (
+    COLUMNS,
+    Row,
+    plan_table,
+    reasons_of,
+    rows_of,
+    total,
+)
 
 
 @dataclass
-class Row:
+class Found:
     name: str
     state: str
     reasons: list[str] = field(default_factory=list)
@@ -21,12 +28,12 @@ class Row:
 
 def test_a_plan_with_reasons_and_times() -> None:
     stages = [
-        Row("dists", "current"),
-        Row("jail", "current"),
-        Row("packages", "ran", ["origins: sysutils/tmux added"]),
-        Row("image", "ran", ["packages: repository changed", "overlay: etc/rc.conf changed"]),
-        Row("update", "ran", ["image: will be made"]),
-        Row("fetch", "skipped"),
+        Found("dists", "current"),
+        Found("jail", "current"),
+        Found("packages", "ran", ["origins: sysutils/tmux added"]),
+        Found("image", "ran", ["packages: repository changed", "overlay: etc/rc.conf changed"]),
+        Found("update", "ran", ["image: will be made"]),
+        Found("fetch", "skipped"),
     ]
     assert plan_table("lab: plan for freehyve-0.1.0-amd64", stages, {"packages": 1752.4, "image": 131.0}) == [
         "lab: plan for freehyve-0.1.0-amd64",
@@ -56,15 +63,32 @@ def test_the_last_line_sums_up(states: tuple[str, ...], expected: dict[str, floa
 
 
 def test_many_reasons_are_counted() -> None:
-    assert why(Row("image", "ran", [f"reason {n}" for n in range(5)])) == "reason 0; reason 1; reason 2; and 2 more"
+    words = "reason 0; reason 1; reason 2; and 2 more"
+    assert reasons_of(Found("image", "ran", [f"reason {n}" for n in range(5)])) == words
+
+
+def test_reasons_are_told_once_and_not_for_every_part_of_an_image() -> None:
+    parts = "/w/a/esp.img: not made yet; /w/a/pool.raw: not made yet"
+    assert reasons_of(Found("image", "ran", ["not made yet", f"not made yet; {parts}", parts])) == "not made yet"
+    assert reasons_of(Found("image", "ran", [parts])) == parts
+
+
+def test_a_stage_without_anything_to_look_at_yet_will_run() -> None:
+    stages = [Found("image", "ran", ["x"]), Found("update", "pending"), Found("fetch", "pending")]
+    assert [row.state for row in rows_of(stages)] == ["ran"] * 3
+    assert rows_of(stages)[1].why == "works on what the stage image will make"
+    stages = [Found("packages", "ran", ["x"]), Found("image", "failed", [], "no"), Found("update", "pending")]
+    assert [row.state for row in rows_of(stages)] == ["ran", "failed", "pending"]
+    assert rows_of(stages)[2].why == "an earlier stage fails"
 
 
 def test_a_stage_that_fails_says_how_in_one_line() -> None:
-    assert why(Row("image", "failed", ["x"], "pool 'a': refusing\x1b[31m\nto go")) == "pool 'a': refusing to go"
+    [row] = rows_of([Found("image", "failed", ["x"], "pool 'a': refusing\x1b[31m\nto go")])
+    assert row.why == "pool 'a': refusing to go"
 
 
 def test_long_reasons_go_on_below_each_other() -> None:
-    lines = plan_table("h", [Row("image", "ran", ["overlay: " + "etc/some/file changed, " * 12])], {"image": 1.0})
+    lines = plan_table("h", [Found("image", "ran", ["overlay: " + "etc/some/file changed, " * 12])], {"image": 1.0})
     assert len(lines) > 4
     assert all(len(line) <= COLUMNS for line in lines)
     assert {line[:28] for line in lines[3:-1]} == {" " * 28}
