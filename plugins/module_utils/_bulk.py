@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk_inputs import Names
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status import (
+    Built,
     BulkStatus,
     Failed,
     Verdict,
@@ -88,16 +89,40 @@ def failure_tail(path: str, count: int) -> List[str]:
     return lines[: ends[-1] if ends else None][-count:]
 
 
+def log_ended(path: str) -> Optional[int]:
+    """When a port was done, seconds since the epoch: poudriere keeps no date of it but that of the log."""
+    try:
+        return int(os.stat(path).st_mtime)
+    except OSError:
+        return None
+
+
 def failed_entry(row: Failed, log_dir: str) -> Dict[str, Any]:
-    """A failed port for the result: the row, path and tail of its log."""
+    """A failed port for the result: the row, path, date and tail of its log."""
     path = failed_log(log_dir, row.pkgname)
-    return dict(asdict(row), log=path, tail=failure_tail(path, TAIL_LINES))
+    return dict(asdict(row), log=path, ended=log_ended(path), tail=failure_tail(path, TAIL_LINES))
+
+
+def built_entry(row: Built, log_dir: str) -> Dict[str, Any]:
+    """A built package for the result: the row, and when it was done."""
+    return dict(asdict(row), ended=log_ended(os.path.join(log_dir, "logs", row.pkgname + ".log")))
+
+
+def build_times(before: Any, status: BulkStatus, repository: str) -> Dict[str, int]:
+    """Seconds that the packages of a repository took to build, those of earlier runs included."""
+    times = dict(before) if isinstance(before, dict) else {}
+    times.update({row.pkgname: row.elapsed for row in status.built if row.elapsed is not None})
+    try:
+        there = {os.path.splitext(name)[0] for name in os.listdir(os.path.join(repository, "All"))}
+    except OSError:
+        there = set()
+    return {name: seconds for name, seconds in times.items() if name in there}
 
 
 def port_lists(status: BulkStatus, log_dir: str) -> Dict[str, Any]:
     """Every port of the run by how it ended."""
     return {
-        "built": [asdict(row) for row in status.built],
+        "built": [built_entry(row, log_dir) for row in status.built],
         "failed": [failed_entry(row, log_dir) for row in status.failed],
         "skipped": [asdict(row) for row in status.skipped],
         "ignored": [asdict(row) for row in status.ignored],
@@ -147,6 +172,7 @@ __all__ = [
     "PORT_LISTS",
     "TAIL_LINES",
     "available",
+    "build_times",
     "bulk_argv",
     "committed_repository",
     "errors_of",

@@ -97,7 +97,7 @@ def pkg_argv(root: str, conf_dir: str, abi: str, osversion: Optional[str], *comm
 
 @dataclass(frozen=True)
 class Package:
-    """A package of a repository's catalogue; ``deps`` are names."""
+    """A package of a repository's catalogue; ``deps`` are names, sizes are bytes or None."""
 
     name: str
     version: str
@@ -105,10 +105,26 @@ class Package:
     flavor: str
     digest: str
     deps: Tuple[str, ...]
+    size: Optional[int] = None
+    installed_size: Optional[int] = None
+    licences: Tuple[str, ...] = ()
+    licence_logic: str = ""
 
     @property
     def summary(self) -> str:
         return f"{self.version} {self.digest[:12]}"
+
+    def facts(self) -> Dict[str, Any]:
+        """What a receipt says of an installed package beside its name, version and origin."""
+        return {
+            "flavor": self.flavor,
+            "size": self.size,
+            "installed_size": self.installed_size,
+            "sha256": self.digest,
+            "licences": list(self.licences),
+            "licence_logic": self.licence_logic,
+            "deps": list(self.deps),
+        }
 
 
 def _package(data: Mapping[str, Any]) -> Package:
@@ -120,7 +136,15 @@ def _package(data: Mapping[str, Any]) -> Package:
         flavor=str(annotations.get("flavor", "")) if isinstance(annotations, dict) else "",
         digest=str(data.get("sum", "")),
         deps=tuple(sorted(data.get("deps") or {})),
+        size=_size(data.get("pkgsize")),
+        installed_size=_size(data.get("flatsize")),
+        licences=tuple(str(name) for name in data.get("licenses") or ()),
+        licence_logic=str(data.get("licenselogic") or ""),
     )
+
+
+def _size(value: Any) -> Optional[int]:
+    return value if isinstance(value, int) else None
 
 
 def parse_catalogue(text: str) -> List[Package]:

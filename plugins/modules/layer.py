@@ -251,14 +251,24 @@ packages:
   returned: when it is there
   type: list
   elements: dict
-  sample: [{name: vm-bhyve, version: 1.5.0, origin: sysutils/vm-bhyve}]
+  sample:
+    - name: vm-bhyve
+      version: 1.5.0
+      origin: sysutils/vm-bhyve
+      flavor: ""
+      size: 66421
+      installed_size: 289344
+      sha256: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+      licences: [BSD2CLAUSE]
+      licence_logic: single
+      deps: []
 """
 
 import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
@@ -389,11 +399,15 @@ class Archive:
 
 @dataclass(frozen=True)
 class Offer:
-    """What a repository has for us: names to install, and them with all they need by version and digest."""
+    """What a repository has for us: names to install, and them with all they need by version and digest.
+
+    ``catalogue`` has every package of the repository by its name.
+    """
 
     repository: str
     names: Tuple[str, ...]
     needs: Dict[str, str]
+    catalogue: Mapping[str, Package] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -445,7 +459,8 @@ def offer_of(runner: Runner, packages: Mapping[str, Any], check_mode: bool) -> O
         raise ToolError(f"package repository '{repository or ''}': not there; run the stage 'packages' first")
     catalogue = read_catalogue(runner, repository)
     names = choose(catalogue, items)
-    return Offer(repository, tuple(names), closure(catalogue, names))
+    by_name = {package.name: package for package in catalogue}
+    return Offer(repository, tuple(names), closure(catalogue, names), by_name)
 
 
 def archives_of(params: Mapping[str, Any], check_mode: bool) -> Tuple[Archive, ...]:
@@ -588,15 +603,16 @@ def installed_in(runner: Runner, root: str, conf: str, packages: Mapping[str, An
     return parse_installed(runner.run(query, failed="packages: cannot be listed").stdout)
 
 
-def found_in(runner: Runner, root: str, params: Mapping[str, Any]) -> Dict[str, Any]:
+def found_in(runner: Runner, root: str, params: Mapping[str, Any], offer: Optional[Offer]) -> Dict[str, Any]:
     """What a receipt says of a layer that another run made."""
-    if not params["packages"]:
+    if not params["packages"] or offer is None:
         return {}
     with tempfile.TemporaryDirectory(prefix="freehyve-pkg-") as conf:
-        return {"packages": installed_in(runner, root, conf, params["packages"])}
+        installed = installed_in(runner, root, conf, params["packages"])
+    return {"packages": [described(item, offer.catalogue) for item in installed]}
 
 
-def install(runner: Runner, root: str, packages: Mapping[str, Any], offer: Offer) -> List[Dict[str, str]]:
+def install(runner: Runner, root: str, packages: Mapping[str, Any], offer: Offer) -> List[Dict[str, Any]]:
     """Install packages and prove that they are there.
 
     :raises ToolError: pkg failed, or said that it did not and still lacks one.
@@ -615,7 +631,14 @@ def install(runner: Runner, root: str, packages: Mapping[str, Any], offer: Offer
     if missing:
         raise ToolError(f"package '{missing[0]}': pkg reports success but it is not installed; see pkg's output")
     forget(root)
-    return installed
+    return [described(item, offer.catalogue) for item in installed]
+
+
+def described(installed: Mapping[str, str], catalogue: Mapping[str, Package]) -> Dict[str, Any]:
+    """An installed package with what the catalogue tells of the very same version."""
+    known = catalogue.get(installed["name"])
+    same = known is not None and known.version == installed["version"]
+    return dict(known.facts() if known is not None and same else {}, **installed)
 
 
 def forget(root: str) -> None:
@@ -731,7 +754,7 @@ def make(runner: Runner, params: Mapping[str, Any], wanted: Wanted, report: Repo
     """Make the layer while nobody else does."""
     if not wanted.fixed and _zfs.exists(runner, wanted.snapshot):
         # Another build made it between our look and our lease.
-        return found_in(runner, mounted_at(runner, wanted.dataset), params)
+        return found_in(runner, mounted_at(runner, wanted.dataset), params, wanted.offer)
     if _zfs.exists(runner, wanted.dataset):
         _zfs.destroy(runner, wanted.dataset, recursive=True)
     mark = {KEY_PROPERTY: wanted.key, IMAGE_PROPERTY: params["image"]}
@@ -784,7 +807,7 @@ def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
         made = any(step.action.startswith("make ") for step in steps)
         facts = apply(runner, params, wanted, progress_of(module)) if made else None
         root = mounted_at(runner, wanted.dataset)
-        facts = found_in(runner, root, params) if facts is None else facts
+        facts = found_in(runner, root, params, wanted.offer) if facts is None else facts
         results = dict(facts, dataset=wanted.dataset, snapshot=wanted.snapshot, mountpoint=root)
         stage = f"layer-{params['name']}"
         write_receipt(params["receipt"], receipt_of(stage, params["image"], wanted.inputs, results))

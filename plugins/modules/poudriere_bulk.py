@@ -193,11 +193,11 @@ bulk:
   returned: when the run is known
   contains:
     built:
-      description: Packages that the run built, with origin, name and seconds.
+      description: Packages that the run built, with origin, name, seconds, and when they were done.
       type: list
       elements: dict
     failed:
-      description: Ports that failed, with phase, error type, path of the log and its last lines.
+      description: Ports that failed, with phase, error type, path of the log and its last lines, and when.
       type: list
       elements: dict
     skipped:
@@ -235,6 +235,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._bulk import (
     PORT_LISTS,
     TAIL_LINES,
     available,
+    build_times,
     bulk_argv,
     committed_repository,
     errors_of,
@@ -524,8 +525,10 @@ def conclude(
     _job.finish(job, {"good": message is None, "allow_failures": list(wanted.allow_failures), "message": message})
     if message is not None:
         raise BulkFailed(message, dict(known, log_tail=_job.tail_lines(job.log, TAIL_LINES)))
+    before = ((read_json(wanted.receipt) or {}).get("results") or {}).get("seconds")
     results = dict(
         lists,
+        seconds=build_times(before, ending.status, ending.repository or ""),
         repository=ending.repository,
         origins=available(listed, ending.status),
         listed=listed,

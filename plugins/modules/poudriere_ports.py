@@ -102,6 +102,10 @@ commit:
   description: Commit of the tree, null when the tree is no git clone or not there yet.
   returned: success
   type: str
+inputs:
+  description: Source, commit, and digests of the patches by name.
+  returned: when they are known
+  type: dict
 key:
   description: SHA-256 of source, commit and patches.
   returned: when they are known
@@ -528,6 +532,7 @@ def run(module: AnsibleModule, runner: Runner, git: Git) -> Dict[str, Any]:
     }
     if done["after"]:
         result["key"] = key_of(done["after"])
+        result["inputs"] = done["after"]
     if module._diff:
         result["diff"] = diff_of(done["before"], done["after"])
     return result

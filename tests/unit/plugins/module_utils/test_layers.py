@@ -46,6 +46,22 @@ def test_catalogues_of_both_kinds_are_read() -> None:
             parse_catalogue(broken)
 
 
+def test_what_a_receipt_says_of_a_package() -> None:
+    full = {**HELLO, "pkgsize": 461, "flatsize": 21, "licenses": ["MIT", "GPLv2"], "licenselogic": "or"}
+    rows = parse_catalogue("\n".join(json.dumps(p) for p in ({**full, "annotations": {"flavor": "x"}}, WORLD)))
+    assert rows[0].facts() == {
+        "flavor": "x",
+        "size": 461,
+        "installed_size": 21,
+        "sha256": "a" * 64,
+        "licences": ["MIT", "GPLv2"],
+        "licence_logic": "or",
+        "deps": [],
+    }
+    bare = rows[1].facts()
+    assert (bare["size"], bare["installed_size"], bare["licences"], bare["deps"]) == (None, None, [], ["hello"])
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [

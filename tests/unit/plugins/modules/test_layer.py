@@ -244,6 +244,7 @@ def test_packages_are_installed_from_one_repository_and_proved(host: Host, packa
     (install,) = [c for c in play.did("pkg ") if " install " in c]
     assert install.endswith("install -y -r freehyve world") and "-o ABI=FreeBSD:13:amd64" in install
     assert [p["name"] for p in made["packages"]] == ["hello", "world"]
+    assert [p["deps"] for p in made["packages"]] == [[], ["hello"]]
     root = Path(made["mountpoint"])
     assert sorted(p.name for p in root.rglob("*") if p.is_file()) == ["local.sqlite"]
     assert run(play, packages)["packages"] == made["packages"]

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _bulk, _job
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk_inputs import Names
-from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status import Failed, Verdict
+from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status import Built, Failed, Verdict, read_status
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
 from ansible_collections.freehyve.builder.plugins.modules import poudriere_bulk as bulk
@@ -417,3 +417,26 @@ def test_a_runner_without_poudriere_names_provisioning(scene: Scene) -> None:
 
     with pytest.raises(ToolError, match=r"not installed on the builder; run provision.yml, or `pkg install poudriere`"):
         bulk.run_start(scene.wanted, Bare(), diff=False)
+
+
+def test_when_a_port_was_done_is_the_date_of_its_log(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "hello-1.0.log"
+    log.write_text("x\n", encoding="utf-8")
+    os.utime(log, (1795383000, 1795383000))
+    row = Built("sysutils/hello", "hello-1.0", 7)
+    assert _bulk.built_entry(row, str(tmp_path))["ended"] == 1795383000
+    assert _bulk.built_entry(replace(row, pkgname="gone-1"), str(tmp_path))["ended"] is None
+
+
+def test_build_times_of_packages_that_are_still_there_are_kept(tmp_path: Path) -> None:
+    status = read_status(str(transcripts.ROOT.parent / "poudriere-logs" / "base-default" / "2026-11-22_21h25m56s"))
+    (tmp_path / "All").mkdir()
+    names = [row.pkgname for row in status.built]
+    assert names
+    for name in [*names, "old-1.0", "never-timed-1"]:
+        (tmp_path / "All" / f"{name}.pkg").touch()
+    before = {"old-1.0": 9, "dropped-2.0": 8, names[0]: 10**6}
+    times = _bulk.build_times(before, status, str(tmp_path))
+    assert times == {"old-1.0": 9, **{row.pkgname: row.elapsed for row in status.built}}
+    assert _bulk.build_times(None, status, str(tmp_path / "nowhere")) == {}
