@@ -9,7 +9,7 @@
 
 A quarter of the data is random, the rest shrinks to about 40 %. Cases: (a) whole image, (b) again unchanged, (c) after
 1 % of the data changed in scattered pages of 4 KiB, (d) the rest of a transfer that was killed at 50 %. Seconds are
-those of the whole command, for Ansible of the whole playbook. Bytes are what ssh says it sent and received.
+those of the whole command; Ansible runs one task by `ansible -m`. Bytes are what ssh says it sent and received.
 """
 
 from __future__ import annotations
@@ -136,12 +136,15 @@ class Bench:
             text.write(stdin)
             text.seek(0)
             begun = time.monotonic()
-            process = subprocess.Popen(argv, stdin=text, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT)
+            process = subprocess.Popen(
+                argv, stdin=text, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, env=environment()
+            )
             _, status, usage = os.wait4(process.pid, 0)
             figures.seconds = time.monotonic() - begun
+            out.seek(0)
+            self.said = out.read()
             if status:
-                out.seek(0)
-                raise SystemExit(f"{argv[0]} failed: {out.read()}")
+                raise SystemExit(f"{argv[0]} failed: {self.said}")
         figures.memory, figures.helper = usage.ru_maxrss, watch.peak
         time.sleep(0.3)  # until sshd has taken leave of its child
         figures.near, figures.far = usage.ru_utime + usage.ru_stime, self.far_cpu() - before
@@ -157,34 +160,25 @@ class Bench:
     def arguments(self) -> list[str]:
         return ["-S", str(self.ssh), *self.server.arguments()]
 
-    def playbook(self, task: dict[str, object], **variables: object) -> list[str]:
-        host = self.server.inventory(ansible_ssh_executable=str(self.ssh), **variables)
+    def ansible(self, module: str, **args: object) -> list[str]:
+        """One task, as a command of its own: no playbook around it, as the others have none."""
+        host = self.server.inventory(ansible_ssh_executable=str(self.ssh))
         host["ansible_python_interpreter"] = "/usr/bin/python3"
-        inventory, play = self.place / "inventory.json", self.place / "play.json"
+        inventory = self.place / "inventory.json"
         inventory.write_text(json.dumps({"all": {"hosts": {"builder": host}}}))
-        keep = {"copy": {"content": "{{ told | to_json }}", "dest": str(self.told)}, "delegate_to": "localhost"}
-        tasks = [{**task, "register": "told"}, keep]
-        play.write_text(json.dumps([{"hosts": "builder", "gather_facts": False, "tasks": tasks}]))
-        return [ansible_playbook(), "-i", str(inventory), str(play)]
+        return [ansible(), "builder", "-i", str(inventory), "-m", module, "-a", json.dumps(args)]
 
-    @property
-    def told(self) -> Path:
-        return self.place / "told.json"
+    def fetching(self, dest: Path) -> list[str]:
+        caches = {"cache": str(self.place / "near-cache"), "remote_cache": str(self.place / "far-cache")}
+        return self.ansible("freehyve.builder.fetch_artifact", src=str(self.source), dest=str(dest), **caches)
 
     def fetch_artifact(self, dest: Path) -> Figures:
-        task = {
-            "src": str(self.source),
-            "dest": str(dest),
-            "cache": str(self.place / "near-cache"),
-            "remote_cache": str(self.place / "far-cache"),
-        }
-        figures = self.measure(self.playbook({"freehyve.builder.fetch_artifact": task}))
-        figures.own = json.loads(self.told.read_text())
+        figures = self.measure(self.fetching(dest))
+        figures.own = json.loads(self.said.partition("=>")[2])
         return figures
 
     def fetch(self, dest: Path) -> Figures:
-        task = {"src": str(self.source), "dest": str(dest), "flat": True}
-        return self.measure(self.playbook({"ansible.builtin.fetch": task}))
+        return self.measure(self.ansible("ansible.builtin.fetch", src=str(self.source), dest=str(dest), flat=True))
 
     def scp(self, dest: Path) -> Figures:
         return self.measure(["scp", *self.arguments(), f"{self.server.address}:{self.source}", str(dest)])
@@ -200,14 +194,8 @@ class Bench:
 
     def killed_halfway(self, dest: Path, data: int) -> None:
         """Start a transfer and kill it when half of the data is there."""
-        task = {
-            "src": str(self.source),
-            "dest": str(dest),
-            "cache": str(self.place / "near-cache"),
-            "remote_cache": str(self.place / "far-cache"),
-        }
-        argv = self.playbook({"freehyve.builder.fetch_artifact": task})
-        process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+        argv = self.fetching(dest)
+        process = subprocess.Popen(argv, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True)
         part = dest.with_name(dest.name + ".part")
         while process.poll() is None:
             if part.exists() and part.stat().st_blocks * 512 >= data // 2:
@@ -226,11 +214,16 @@ def kill_tree(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def ansible_playbook() -> str:
-    beside = Path(sys.executable).with_name("ansible-playbook")
-    found = str(beside) if beside.exists() else shutil.which("ansible-playbook")
+def environment() -> dict[str, str]:
+    """Results that a program can read."""
+    return dict(os.environ, ANSIBLE_CALLBACK_RESULT_FORMAT="json")
+
+
+def ansible() -> str:
+    beside = Path(sys.executable).with_name("ansible")
+    found = str(beside) if beside.exists() else shutil.which("ansible")
     if not found:
-        raise SystemExit("ansible-playbook is missing: run with the project's Python, .venv/bin/python")
+        raise SystemExit("ansible is missing: run with the project's Python, .venv/bin/python")
     return found
 
 
