@@ -344,15 +344,17 @@ def inputs_of(params: Mapping[str, Any], outputs: Mapping[str, str], request: Re
         part = item.partition
         content = f"empty {item.size}" if part.file is None else digest(part.file)
         partitions[f"{number} {part.name}"] = {"content": content, "size": item.size, "start": item.start}
-    return {
+    inputs = {
         "scheme": request.scheme,
         "partitions": partitions,
         "bootcode": None if request.bootcode is None else digest(request.bootcode),
         "capacity": request.capacity,
         "sectors": [request.sector, request.physical],
-        "geometry": [request.active, request.heads, request.tracks],
         "outputs": dict(outputs),
     }
+    geometry = {"active": request.active, "heads": request.heads, "tracks": request.tracks}
+    given = {name: value for name, value in geometry.items() if value is not None}
+    return {**inputs, "geometry": given} if given else inputs
 
 
 def want(params: Mapping[str, Any], seen: Observed, check_mode: bool) -> Wanted:
