@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -31,7 +32,6 @@ JOB_VARIABLE = "FREEHYVE_JOB"  # a detached job tells what runs in it its direct
 WAIT_STEP = 0.25  # seconds between two looks at a lease that somebody else holds
 
 _KIND = re.compile(r"[a-z][a-z0-9-]*")
-_SECONDS = re.compile(r"sec = (\d+)")
 # Descriptors of the leases of this process by path: closing one gives its lock back.
 _LOCKS: Dict[str, int] = {}
 
@@ -306,6 +306,39 @@ def held(
     release(lease)
 
 
+def directory_of(params: Mapping[str, Any]) -> Optional[str]:
+    """Where a module writes its leases: where it is told to, else beside its jobs; None when it has neither."""
+    found: Optional[str] = params.get("leases")
+    jobs_dir = params.get("jobs_dir")
+    if found is None and jobs_dir:
+        found = os.path.join(os.path.dirname(jobs_dir.rstrip("/")), "leases")
+    return found
+
+
+@contextlib.contextmanager
+def temporary(runner: Runner, directory: Optional[str], *paths: str) -> Iterator[None]:
+    """Leases of temporary files for the time of a block; what an earlier run left under their names goes first.
+
+    The lease of what is still there in the end stays, so that a later run removes both.
+    """
+    taken = [take(runner, directory, "file", path) for path in paths] if directory else []
+    for path in paths:
+        _remove(path)
+    try:
+        yield
+    finally:
+        for lease in taken:
+            if not os.path.lexists(lease.identity):
+                release(lease)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
 def identity_of(path: str) -> Dict[str, str]:
     """What tells a file or a mounted directory from another at the same path: file system and inode."""
     info = os.stat(path)
@@ -318,6 +351,7 @@ __all__ = [
     "Owner",
     "alone",
     "boot_argv",
+    "directory_of",
     "drop",
     "entrust",
     "held",
@@ -330,4 +364,5 @@ __all__ = [
     "release",
     "start_argv",
     "take",
+    "temporary",
 ]

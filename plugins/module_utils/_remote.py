@@ -21,7 +21,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _job
+from ansible_collections.freehyve.builder.plugins.module_utils import _job, _lease
 from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS, Context
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, write_json
@@ -117,7 +117,8 @@ def start(runner: Runner, request: Request, params: Mapping[str, Any], job: _job
         shutil.copyfile(request.library, library)
     shutil.copyfile(request.code, job.path(CODE))
     note = {"module": request.module, "params": dict(params), "diff": request.diff, "library": library}
-    return _job.start(runner, job, [sys.executable, job.path(CODE), job.directory], note=note)[1]
+    argv = [sys.executable, job.path(CODE), job.directory]
+    return _job.start(runner, job, argv, {_lease.JOB_VARIABLE: job.directory}, note)[1]
 
 
 def wait(job: _job.Job, seconds: float) -> None:

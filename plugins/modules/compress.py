@@ -139,6 +139,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.freehyve.builder.plugins.module_utils import _lease
 from ansible_collections.freehyve.builder.plugins.module_utils._archive import (
     DEFAULT_LEVELS,
     SUFFIXES,
@@ -317,17 +318,19 @@ def apply(
     def one(pair: Tuple[str, str]) -> Dict[str, Any]:
         return make(runner, wanted, pair[0], pair[1], params["digests"].get(pair[0]), gauge)
 
-    try:
-        with gauge, ThreadPoolExecutor(max_workers=workers) as pool:
-            made = list(pool.map(one, wanted.pairs))
-        files = {}
-        for (_src, dest), facts in zip(wanted.pairs, made):
-            replace_file(f"{dest}.part", dest)
-            files[dest] = facts
-    finally:
-        for _src, dest in wanted.pairs:
-            if os.path.exists(f"{dest}.part"):
-                os.unlink(f"{dest}.part")
+    parts = [f"{dest}.part" for _src, dest in wanted.pairs]
+    with _lease.temporary(runner, _lease.directory_of(params), *parts):
+        try:
+            with gauge, ThreadPoolExecutor(max_workers=workers) as pool:
+                made = list(pool.map(one, wanted.pairs))
+            files = {}
+            for (_src, dest), facts in zip(wanted.pairs, made):
+                replace_file(f"{dest}.part", dest)
+                files[dest] = facts
+        finally:
+            for part in parts:
+                if os.path.exists(part):
+                    os.unlink(part)
     earlier = ((receipt or {}).get("results") or {}).get("files") or {}
     for path in set(earlier) - set(files):
         if os.path.isfile(path):

@@ -100,7 +100,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _md, _mounts
+from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _md, _mounts, _reap
 from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, replace_file, sha256_file
@@ -187,23 +187,33 @@ def plan(wanted: Wanted, receipt: Optional[Mapping[str, Any]]) -> List[Step]:
     return [Step(f"make {wanted.path}", because(why))] if why else []
 
 
-def undo_mount(runner: Runner, place: str) -> None:
-    """Undo a mount at a place of ours, if there is one, and remove the directory."""
-    if _mounts.at(_mounts.mounts(runner), place) is not None:
-        runner.run(["umount", place], failed=f"mount '{place}': cannot be undone")
-    if os.path.isdir(place):
-        os.rmdir(place)
+def check_free(runner: Runner, file: str, place: str) -> None:
+    """What dead builds left is gone by now, so whatever is in the way is somebody else's.
+
+    :raises ToolError: something is mounted at our place, or a memory disk lies on our file.
+    """
+    mount = _mounts.at(_mounts.mounts(runner), place)
+    if mount is not None:
+        raise ToolError(
+            f"mount '{place}': refusing to undo it, '{mount.source}' is mounted and no lease of ours says so; "
+            f"unmount it and run again"
+        )
+    units = _md.of_file(_md.units(runner), file)
+    if units:
+        raise ToolError(
+            f"file '{file}': refusing to touch it, {units[0].name} lies on it and no lease of ours says so; "
+            f"detach it with mdconfig -d -u {units[0].name} and run again"
+        )
 
 
 @contextlib.contextmanager
 def attached(runner: Runner, leases: str, file: str) -> Iterator[str]:
-    """A memory disk for the time of a block; what an interrupted run attached goes first."""
-    lease = _lease.take(runner, leases, "md", file)
+    """A memory disk for the time of a block."""
+    lease = _lease.take(runner, leases, "md", file, details=_lease.identity_of(file))
     try:
-        for unit in _md.of_file(_md.units(runner), file):
-            _md.detach(runner, unit.name)
         unit_name = _md.attach(runner, file)
         try:
+            lease = _lease.note(lease, unit=unit_name)
             yield f"/dev/{unit_name}"
         finally:
             _md.detach(runner, unit_name, file)
@@ -214,42 +224,43 @@ def attached(runner: Runner, leases: str, file: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def mounted(runner: Runner, leases: str, device: str, place: str) -> Iterator[str]:
+def mounted(runner: Runner, leases: str, device: str, file: str, place: str) -> Iterator[str]:
     """A FAT file system mounted for the time of a block."""
-    lease = _lease.take(runner, leases, "mount", place)
+    lease = _lease.take(runner, leases, "mount", place, details={"source": device, "file": file})
     try:
-        os.mkdir(place, 0o700)
+        os.makedirs(place, mode=0o700, exist_ok=True)
         argv = ["mount", "-t", "msdosfs", device, place]
         runner.run(argv, failed=f"device '{device}': cannot be mounted")
+        lease = _lease.note(lease, fsid=_lease.identity_of(place)["fsid"])
         yield place
     finally:
-        undo_mount(runner, place)
+        if _mounts.at(_mounts.mounts(runner), place) is not None:
+            runner.run(["umount", place], failed=f"mount '{place}': cannot be undone")
+        os.rmdir(place)
         _lease.release(lease)
 
 
 def apply(runner: Runner, wanted: Wanted, leases: str, receipt: str) -> Dict[str, Any]:
     """Make the file under a temporary name, then rename it."""
     os.makedirs(os.path.dirname(wanted.path), mode=0o755, exist_ok=True)
-    temporary = f"{wanted.path}.part"
-    # A file that a dead run left attached must stay the file that mdconfig knows, so it is emptied, not replaced.
-    with open(temporary, "ab") as stream:
-        os.ftruncate(stream.fileno(), 0)
-        os.ftruncate(stream.fileno(), wanted.size)
-    place = f"{wanted.path}.mnt"
-    try:
-        # One place for every run, so that a mount of one that died is found and undone.
-        undo_mount(runner, place)
-        with attached(runner, leases, temporary) as device:
-            runner.run(newfs_argv(device, wanted.label), failed=f"file system on '{device}': cannot be made")
-            with mounted(runner, leases, device, place):
-                directory = os.path.join(place, "EFI", "BOOT")
-                os.makedirs(directory)
-                shutil.copyfile(wanted.loader, os.path.join(directory, wanted.name))
-        facts = {"size": os.path.getsize(temporary), "sha256": sha256_file(temporary)}
-        replace_file(temporary, wanted.path)
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+    temporary, place = f"{wanted.path}.part", f"{wanted.path}.mnt"
+    _reap.reap(runner, leases, os.path.dirname(leases))
+    check_free(runner, temporary, place)
+    with _lease.temporary(runner, leases, temporary):
+        try:
+            with open(temporary, "wb") as stream:
+                stream.truncate(wanted.size)
+            with attached(runner, leases, temporary) as device:
+                runner.run(newfs_argv(device, wanted.label), failed=f"file system on '{device}': cannot be made")
+                with mounted(runner, leases, device, temporary, place):
+                    directory = os.path.join(place, "EFI", "BOOT")
+                    os.makedirs(directory)
+                    shutil.copyfile(wanted.loader, os.path.join(directory, wanted.name))
+            facts = {"size": os.path.getsize(temporary), "sha256": sha256_file(temporary)}
+            replace_file(temporary, wanted.path)
+        finally:
+            if os.path.exists(temporary) and not _md.of_file(_md.units(runner), temporary):
+                os.unlink(temporary)
     files = {wanted.path: facts}
     write_receipt(receipt, receipt_of("esp", os.path.basename(wanted.path), wanted.inputs, {"files": files}))
     return facts

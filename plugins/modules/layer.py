@@ -267,7 +267,6 @@ packages:
 import json
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -318,6 +317,8 @@ from ansible_collections.freehyve.builder.plugins.module_utils._tree import (
     parts_of,
     put,
 )
+
+WAIT_SECONDS = 3600.0  # for another build that makes the same layer
 
 ARGUMENTS: Dict[str, Any] = {
     "dataset": {"type": "str", "required": True},
@@ -607,18 +608,19 @@ def found_in(runner: Runner, root: str, params: Mapping[str, Any], offer: Option
     """What a receipt says of a layer that another run made."""
     if not params["packages"] or offer is None:
         return {}
-    with tempfile.TemporaryDirectory(prefix="freehyve-pkg-") as conf:
-        installed = installed_in(runner, root, conf, params["packages"])
+    # A query needs no repository, so any directory without a .conf will do: nothing is made that could stay behind.
+    installed = installed_in(runner, root, params["leases"], params["packages"])
     return {"packages": [described(item, offer.catalogue) for item in installed]}
 
 
-def install(runner: Runner, root: str, packages: Mapping[str, Any], offer: Offer) -> List[Dict[str, Any]]:
+def install(runner: Runner, root: str, packages: Mapping[str, Any], offer: Offer, conf: str) -> List[Dict[str, Any]]:
     """Install packages and prove that they are there.
 
+    :param conf: directory for the configuration of the repository; gone afterwards.
     :raises ToolError: pkg failed, or said that it did not and still lacks one.
     """
     osversion = osversion_in(root, packages)
-    conf = tempfile.mkdtemp(prefix="freehyve-pkg-")
+    os.mkdir(conf, 0o700)
     try:
         with open(os.path.join(conf, f"{REPOSITORY}.conf"), "w", encoding="utf-8") as stream:
             stream.write(repository_conf(f"file://{offer.repository}"))
@@ -701,7 +703,9 @@ def fill(
     facts: Dict[str, Any] = {}
     extract(runner, root, wanted.archives, report)
     if wanted.offer is not None and params["packages"]:
-        facts["packages"] = install(runner, root, params["packages"], wanted.offer)
+        conf = os.path.join(os.path.dirname(params["leases"]), f".pkg-{wanted.key[:12]}.part")
+        with _lease.temporary(runner, params["leases"], conf):
+            facts["packages"] = install(runner, root, params["packages"], wanted.offer, conf)
     touched: List[str] = []
     if params["tree"]:
         lay_over(params["tree"]["path"], params["tree"]["files"], root)
@@ -743,11 +747,18 @@ def apply(runner: Runner, params: Mapping[str, Any], wanted: Wanted, report: Rep
     check_content(params, wanted.archives)
     if params["parent"] and not _zfs.exists(runner, params["parent"]):
         raise ToolError(f"parent '{params['parent']}': not there; make the layer below first")
-    lease = _lease.take(runner, params["leases"], "layer", wanted.dataset)
+    details = {"key": wanted.key, "snapshot": wanted.snapshot}
+    # Two images may stand on one layer: the second build waits for the first, and then has it.
+    lease = _lease.take(runner, params["leases"], "layer", wanted.dataset, details=details, wait=WAIT_SECONDS)
     try:
-        return make(runner, params, wanted, report)
-    finally:
-        _lease.release(lease)
+        made = make(runner, params, wanted, report)
+    except BaseException:
+        # What is left unfinished stays ours, so that a later run removes it.
+        if not _zfs.exists(runner, wanted.dataset):
+            _lease.release(lease)
+        raise
+    _lease.release(lease)
+    return made
 
 
 def make(runner: Runner, params: Mapping[str, Any], wanted: Wanted, report: Report = nowhere) -> Dict[str, Any]:

@@ -162,6 +162,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.freehyve.builder.plugins.module_utils import _lease
 from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, replace_file, sha256_file
@@ -382,7 +383,7 @@ def plan(wanted: Wanted, seen: Observed) -> List[Step]:
     return [Step(f"make {kind} {path}", because(why)) for path, kind in sorted(wanted.outputs.items())]
 
 
-def apply(runner: Runner, wanted: Wanted, receipt: str) -> Dict[str, Any]:
+def apply(runner: Runner, wanted: Wanted, receipt: str, leases: Optional[str] = None) -> Dict[str, Any]:
     """Make all images at once; none gets its name unless every one is whole."""
     request = wanted.request
     if request is None:
@@ -396,17 +397,18 @@ def apply(runner: Runner, wanted: Wanted, receipt: str) -> Dict[str, Any]:
         size = check_output(request, kind, parts[path], sizes)
         return {"format": kind, "size": size, "sha256": sha256_file(parts[path])}
 
-    try:
-        for path in parts:
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        with ThreadPoolExecutor(max_workers=len(parts)) as pool:
-            files = dict(zip(parts, pool.map(make, parts)))
-        for path, temporary in parts.items():
-            replace_file(temporary, path)
-    finally:
-        for temporary in parts.values():
-            if os.path.exists(temporary):
-                os.unlink(temporary)
+    for path in parts:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    with _lease.temporary(runner, leases, *parts.values()):
+        try:
+            with ThreadPoolExecutor(max_workers=len(parts)) as pool:
+                files = dict(zip(parts, pool.map(make, parts)))
+            for path, temporary in parts.items():
+                replace_file(temporary, path)
+        finally:
+            for temporary in parts.values():
+                if os.path.exists(temporary):
+                    os.unlink(temporary)
     write_receipt(receipt, receipt_of("mkimg", os.path.basename(receipt), wanted.inputs, {"files": files}))
     return files
 
@@ -435,7 +437,7 @@ def body(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
         before = None if seen.receipt is None else seen.receipt.get("inputs")
         result["diff"] = diff_of(before, wanted.inputs)
         if not module.check_mode:
-            result["files"] = apply(runner, wanted, params["receipt"])
+            result["files"] = apply(runner, wanted, params["receipt"], _lease.directory_of(params))
     elif seen.receipt is not None:
         result["files"] = seen.receipt["results"]["files"]
     if "files" in result:

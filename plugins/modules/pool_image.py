@@ -186,7 +186,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _md, _properties, _zfs, _zpool
+from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _md, _properties, _reap, _zfs, _zpool
 from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, replace_file
@@ -420,33 +420,36 @@ def copy_in(runner: Runner, wanted: Wanted, spec: Spec, source: str) -> None:
     runner.pipe(pack, unpack, failed=f"dataset '{spec.name}': cannot be filled from '{origin}'")
 
 
-def clean(runner: Runner, wanted: Wanted, file: str) -> None:
-    """Remove what an interrupted run of ours left: pool by our temporary name on our file, memory disk by file."""
-    units = _md.of_file(_md.units(runner), file)
+def check_free(runner: Runner, wanted: Wanted, file: str) -> None:
+    """What dead builds left is gone by now, so whatever is in the way is somebody else's.
+
+    :raises ToolError: a pool has our temporary name, or a memory disk lies on our file.
+    """
     if wanted.temporary_name in _zpool.pools(runner):
-        vdevs = _zpool.devices(_zpool.status_vdevs(runner, wanted.temporary_name))
-        if not units or vdevs != [unit.device for unit in units[:1]]:
-            raise ToolError(
-                f"pool '{wanted.temporary_name}': refusing to destroy it, it does not lie on '{file}'; "
-                f"export it and run again"
-            )
-        _zpool.destroy(runner, wanted.temporary_name, force=True)
-    for unit in units:
-        _md.detach(runner, unit.name, file)
-    remove_directories(wanted.altroot)
+        raise ToolError(
+            f"pool '{wanted.temporary_name}': refusing to touch it, no lease of ours says what it is; "
+            f"export it and run again"
+        )
+    units = _md.of_file(_md.units(runner), file)
+    if units:
+        raise ToolError(
+            f"file '{file}': refusing to touch it, {units[0].name} lies on it and no lease of ours says so; "
+            f"detach it with mdconfig -d -u {units[0].name} and run again"
+        )
 
 
-def make_pool(runner: Runner, wanted: Wanted, device: str, leases: str, source: str) -> str:
+def make_pool(runner: Runner, wanted: Wanted, device: str, file: str, leases: str, source: str) -> str:
     """Make, fill and export the pool on a device; returns its GUID. A pool that cannot be finished is destroyed."""
     name = wanted.temporary_name
     properties = {"ashift": "12", "autoexpand": "on", "cachefile": "none"}
     if wanted.compatibility is not None:
         properties["compatibility"] = wanted.compatibility
-    os.makedirs(wanted.altroot, mode=0o700, exist_ok=True)
-    # By the name that only we use: the GUID is known when the pool is there, and a lease comes before.
-    lease = _lease.take(runner, leases, "pool", name)
+    # By the name that only we use and the file below: the GUID is known when the pool is there, a lease comes before.
+    lease = _lease.take(runner, leases, "pool", name, details={"file": file, "altroot": wanted.altroot})
     try:
+        os.makedirs(wanted.altroot, mode=0o700, exist_ok=True)
         guid = _zpool.create(runner, wanted.pool, [device], name, wanted.altroot, properties, wanted.root_properties)
+        lease = _lease.note(lease, guid=guid)
         fill(runner, wanted, source)
         _zpool.export(runner, name, guid)
     except BaseException:
@@ -456,26 +459,19 @@ def make_pool(runner: Runner, wanted: Wanted, device: str, leases: str, source: 
         raise
     finally:
         if name not in _zpool.pools(runner):
+            remove_directories(wanted.altroot)
             _lease.release(lease)
     return guid
 
 
-def apply(runner: Runner, wanted: Wanted, params: Mapping[str, Any], seen: Observed) -> Dict[str, Any]:
-    """Make the pool in a temporary file and rename it; nothing else is left."""
-    if seen.content is None or seen.source is None:
-        raise ToolError(f"snapshot '{wanted.snapshot}': not there, or its dataset has no mount point; make it first")
-    check_space(wanted, seen.content)
-    os.makedirs(os.path.dirname(wanted.path), mode=0o755, exist_ok=True)
-    temporary = f"{wanted.path}.part"
-    leases = params["leases"]
-    lease = _lease.take(runner, leases, "md", temporary)
+def make_on_file(runner: Runner, wanted: Wanted, file: str, leases: str, source: str) -> str:
+    """Make the pool in a file, by a memory disk that is gone afterwards; returns the pool's GUID."""
+    lease = _lease.take(runner, leases, "md", file, details=_lease.identity_of(file))
     try:
-        clean(runner, wanted, temporary)
-        with open(temporary, "wb") as stream:
-            stream.truncate(wanted.size)
-        unit = _md.attach(runner, temporary)
+        unit = _md.attach(runner, file)
         try:
-            guid = make_pool(runner, wanted, f"/dev/{unit}", leases, seen.source)
+            lease = _lease.note(lease, unit=unit)
+            return make_pool(runner, wanted, f"/dev/{unit}", file, leases, source)
         except ToolError as exc:
             if "out of space" in exc.stderr or "No space left" in exc.stderr:
                 raise ToolError(
@@ -488,15 +484,33 @@ def apply(runner: Runner, wanted: Wanted, params: Mapping[str, Any], seen: Obser
                 ) from exc
             raise
         finally:
-            _md.detach(runner, unit, temporary)
-            remove_directories(wanted.altroot)
-        replace_file(temporary, wanted.path)
+            _md.detach(runner, unit, file)
     finally:
-        # What could not be detached stays ours with its file, so that a later run finds both.
-        if not _md.of_file(_md.units(runner), temporary):
-            if os.path.exists(temporary):
-                os.unlink(temporary)
+        # What could not be detached stays ours, so that a later run may.
+        if not _md.of_file(_md.units(runner), file):
             _lease.release(lease)
+
+
+def apply(runner: Runner, wanted: Wanted, params: Mapping[str, Any], seen: Observed) -> Dict[str, Any]:
+    """Make the pool in a temporary file and rename it; nothing else is left."""
+    if seen.content is None or seen.source is None:
+        raise ToolError(f"snapshot '{wanted.snapshot}': not there, or its dataset has no mount point; make it first")
+    check_space(wanted, seen.content)
+    os.makedirs(os.path.dirname(wanted.path), mode=0o755, exist_ok=True)
+    temporary = f"{wanted.path}.part"
+    leases = params["leases"]
+    _reap.reap(runner, leases, os.path.dirname(leases))
+    check_free(runner, wanted, temporary)
+    with _lease.temporary(runner, leases, temporary):
+        try:
+            with open(temporary, "wb") as stream:
+                stream.truncate(wanted.size)
+            guid = make_on_file(runner, wanted, temporary, leases, seen.source)
+            replace_file(temporary, wanted.path)
+        finally:
+            # What could not be detached stays ours with its file, so that a later run finds both.
+            if os.path.exists(temporary) and not _md.of_file(_md.units(runner), temporary):
+                os.unlink(temporary)
     results = {
         "guid": guid,
         "identity": key_of({"key": key_of(wanted.inputs), "guid": guid}),

@@ -127,7 +127,6 @@ toname:
 import contextlib
 import hashlib
 import os
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -135,7 +134,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _zfs
+from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _zfs
 from ansible_collections.freehyve.builder.plugins.module_utils._archive import merge_sums, parse_sums, render_sums
 from ansible_collections.freehyve.builder.plugins.module_utils._context import (
     JOB_ARGUMENTS,
@@ -305,17 +304,14 @@ def plan(wanted: Wanted, observed: Observed) -> List[Step]:
 
 
 @contextlib.contextmanager
-def _fifo(directory: str) -> Iterator[str]:
+def _fifo(path: str) -> Iterator[str]:
     """A named pipe: the runner writes its pipeline's output there while we read."""
-    private = tempfile.mkdtemp(prefix=".stream.", dir=directory)
-    path = os.path.join(private, "fifo")
+    os.mkfifo(path, 0o600)
     try:
-        os.mkfifo(path, 0o600)
         yield path
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
-        os.rmdir(private)
 
 
 def _copy(source: str, target: str, gauge: Gauge) -> Written:
@@ -330,17 +326,16 @@ def _copy(source: str, target: str, gauge: Gauge) -> Written:
     return Written(size, digest.hexdigest())
 
 
-def write_stream(runner: Runner, wanted: Wanted, report: Report = nowhere) -> Written:
+def write_stream(runner: Runner, wanted: Wanted, leases: Optional[str] = None, report: Report = nowhere) -> Written:
     """Send into a temporary file and give it its name.
 
+    :param leases: directory of leases, None when nobody else looks after what we leave.
     :raises ToolError: either end failed, or nothing came; no file is left.
     """
     commands = [send_argv(wanted)] + ([compress_argv(wanted)] if wanted.compression == "zstd" else [])
-    directory, base = os.path.split(wanted.path)
     what = f"snapshot '{wanted.snapshot}': sending it failed"
     failures: List[Exception] = []
-    fd, temporary = tempfile.mkstemp(prefix=f".{base}.", dir=directory)
-    os.close(fd)
+    temporary, pipe = f"{wanted.path}.part", f"{wanted.path}.pipe.part"
 
     def produce(output: str) -> None:
         try:
@@ -348,28 +343,28 @@ def write_stream(runner: Runner, wanted: Wanted, report: Report = nowhere) -> Wr
         except Exception as exc:  # raised again by the thread that waits
             failures.append(exc)
 
-    try:
-        # In /tmp: the named pipe holds no data, and not every file system of a builder need know them.
-        with _fifo(tempfile.gettempdir()) as fifo:
-            producer = threading.Thread(target=produce, args=(fifo,), daemon=True)
-            producer.start()
-            try:
-                # How long the stream will be is not known: zfs estimates it before compression.
-                with Gauge(report, None, base) as gauge:
-                    written = _copy(fifo, temporary, gauge)
-            except OSError as exc:
-                raise ToolError(f"stream '{wanted.path}': writing failed: {exc.strerror}; free some space") from exc
-            finally:
-                producer.join()
-        if failures:
-            raise failures[0]
-        _check(wanted, temporary, written)
-        os.chmod(temporary, 0o644)
-        replace_file(temporary, wanted.path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    with _lease.temporary(runner, leases, temporary, pipe):
+        try:
+            with _fifo(pipe) as fifo:
+                producer = threading.Thread(target=produce, args=(fifo,), daemon=True)
+                producer.start()
+                try:
+                    # How long the stream will be is not known: zfs estimates it before compression.
+                    with Gauge(report, None, os.path.basename(wanted.path)) as gauge:
+                        written = _copy(fifo, temporary, gauge)
+                except OSError as exc:
+                    raise ToolError(f"stream '{wanted.path}': writing failed: {exc.strerror}; free some space") from exc
+                finally:
+                    producer.join()
+            if failures:
+                raise failures[0]
+            _check(wanted, temporary, written)
+            os.chmod(temporary, 0o644)
+            replace_file(temporary, wanted.path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
     return written
 
 
@@ -389,9 +384,11 @@ def write_sums(wanted: Wanted, observed: Observed, sha256: str) -> None:
         write_file(wanted.sums, render_sums(merge_sums(directory, observed.sums, {name: sha256})).encode("utf-8"))
 
 
-def apply(runner: Runner, wanted: Wanted, observed: Observed, report: Report = nowhere) -> Mapping[str, Any]:
+def apply(
+    runner: Runner, wanted: Wanted, observed: Observed, leases: Optional[str] = None, report: Report = nowhere
+) -> Mapping[str, Any]:
     """Write stream, digest and receipt; the receipt last, for it says that the file is whole."""
-    written = write_stream(runner, wanted, report)
+    written = write_stream(runner, wanted, leases, report)
     write_sums(wanted, observed, written.sha256)
     inputs = inputs_of(wanted, observed.guid, observed.from_guid)
     stem = os.path.splitext(os.path.basename(wanted.receipt))[0]
@@ -446,7 +443,7 @@ def execute(runner: Runner, params: Mapping[str, Any], check_mode: bool, report:
         if steps and not check_mode:
             write_sums(wanted, observed, results["sha256"])
     elif not check_mode:
-        results = apply(runner, wanted, observed, report)
+        results = apply(runner, wanted, observed, _lease.directory_of(params), report)
     return {
         "changed": bool(steps),
         "actions": [step.as_dict() for step in steps],

@@ -11,6 +11,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils import _lease
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.modules import esp_image
 from tests.unit.builder import Answer, PlayedRunner, module
+from tests.unit.leases import dead_lease
 
 
 class Host:
@@ -120,8 +121,20 @@ def test_what_a_dead_run_left_is_removed_first(params: dict[str, Any], tmp_path:
     place.mkdir()
     host.units["md7"] = str(part)
     host.mounts[str(place)] = "/dev/md7"
+    dead_lease(params["leases"], "file", part, 1)
+    dead_lease(params["leases"], "md", part, 2, {"unit": "md7"})
+    dead_lease(params["leases"], "mount", place, 3, {"source": "/dev/md7", "file": str(part)})
     run(host.runner(), params)
     nothing_left(host, tmp_path)
+
+
+def test_without_a_lease_a_mount_at_our_place_is_not_ours(params: dict[str, Any], tmp_path: Path) -> None:
+    host = Host()
+    place = tmp_path / "esp.img.mnt"
+    host.mounts[str(place)] = "/dev/da0s1"
+    with pytest.raises(ToolError, match="'/dev/da0s1' is mounted and no lease of ours says so"):
+        run(host.runner(), params)
+    assert host.mounts == {str(place): "/dev/da0s1"}
 
 
 def test_another_file_of_the_builder_stays_attached(params: dict[str, Any]) -> None:

@@ -206,6 +206,7 @@ def test_a_layer_that_another_build_makes_is_left_to_it(
         # Locks of another process are not among ours, and stay when we go on.
         other.setattr(_lease, "_LOCKS", {})
         _lease.take(play, str(tmp_path / "leases"), "layer", name)
+    monkeypatch.setattr(layer, "WAIT_SECONDS", 0.0)
     with pytest.raises(ToolError, match=r"held by another build \(process 1,"):
         run(play, base)
     assert name in host.datasets

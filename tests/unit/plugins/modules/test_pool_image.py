@@ -13,6 +13,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._errors import To
 from ansible_collections.freehyve.builder.plugins.module_utils._product import receipt_of, write_receipt
 from ansible_collections.freehyve.builder.plugins.modules import pool_image
 from tests.unit.builder import Answer, PlayedRunner, module
+from tests.unit.leases import dead_lease
 
 MIB = 1 << 20
 
@@ -68,6 +69,7 @@ class Host:
             "tar ": "",
             "ps ": "Sun Nov 22 21:15:21 2026",
             "sysctl -b kern.boot_id": "",
+            "mount -p": "",
         }
         return PlayedRunner(answers={**answers, **more})
 
@@ -164,17 +166,32 @@ def test_a_failure_leaves_nothing(host: Host, params: dict[str, Any], tmp_path: 
 def test_what_a_dead_run_left_is_removed_first(host: Host, params: dict[str, Any], tmp_path: Path) -> None:
     wanted = pool_image.want(module(pool_image.ARGUMENTS, **params).params, pool_image.available_sets())
     (tmp_path / "work").mkdir()
-    (tmp_path / "work/pool.raw.part").touch()
-    host.units["md9"] = str(tmp_path / "work/pool.raw.part")
+    part = tmp_path / "work/pool.raw.part"
+    part.touch()
+    host.units["md9"] = str(part)
     host.pools[wanted.temporary_name] = "/dev/md9"
-    run(host.runner(), params)
+    for order, (kind, name) in enumerate((("file", part), ("md", part), ("pool", wanted.temporary_name))):
+        dead_lease(params["leases"], kind, name, order, {"file": str(part)})
+    play = host.runner()
+    run(play, params)
+    assert not play.did("zpool destroy")
     nothing_left(host, tmp_path)
+
+
+def test_without_a_lease_a_memory_disk_on_our_file_is_not_ours(
+    host: Host, params: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "work").mkdir()
+    host.units["md9"] = str(tmp_path / "work/pool.raw.part")
+    with pytest.raises(ToolError, match="md9 lies on it and no lease of ours says so"):
+        run(host.runner(), params)
+    assert list(host.units) == ["md9"]
 
 
 def test_a_pool_of_our_temporary_name_elsewhere_is_not_touched(host: Host, params: dict[str, Any]) -> None:
     wanted = pool_image.want(module(pool_image.ARGUMENTS, **params).params, pool_image.available_sets())
     host.pools[wanted.temporary_name] = "/dev/ada7"
-    with pytest.raises(ToolError, match="refusing to destroy it"):
+    with pytest.raises(ToolError, match="refusing to touch it"):
         run(host.runner(), params)
     assert wanted.temporary_name in host.pools and host.units == {}
 
