@@ -71,9 +71,11 @@ class Lease:
     @property
     def holder(self) -> str:
         """Who, in words: process and job, and since when."""
-        job = f" of job {os.path.basename(self.job)[:12]}" if self.job else ""
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.made))
-        return f"process {self.owner.pid}{job}, since {since}"
+        job = f"job {os.path.basename(self.job)[:12]}" if self.job else ""
+        if self.entrusted:
+            return f"{job}, since {since}"
+        return f"process {self.owner.pid}{' of ' if job else ''}{job}, since {since}"
 
 
 def boot_argv() -> List[str]:
@@ -274,11 +276,15 @@ def drop(lease: Lease) -> None:
 
 
 def entrust(lease: Lease) -> Lease:
-    """Leave a lease to the running job that it was taken for."""
+    """Say, before the job begins, that the lease is going to be left to it."""
     left = replace(lease, entrusted=True)
     _place(left)
-    _unlock(left)
     return left
+
+
+def leave(lease: Lease) -> None:
+    """Leave an entrusted lease to its job, which runs by now."""
+    _unlock(lease)
 
 
 def _unlock(lease: Lease) -> None:
@@ -359,6 +365,7 @@ __all__ = [
     "is_held",
     "lease_path",
     "leases",
+    "leave",
     "note",
     "read",
     "release",

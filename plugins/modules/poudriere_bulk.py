@@ -223,14 +223,15 @@ log_tail:
   returned: failure of the run
 """
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _job
+from ansible_collections.freehyve.builder.plugins.module_utils import _job, _lease
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk import (
     PORT_LISTS,
     TAIL_LINES,
@@ -522,6 +523,7 @@ def conclude(
             f"bulk '{master}': poudriere committed no repository; "
             f"ATOMIC_PACKAGE_REPOSITORY and COMMIT_PACKAGES_ON_FAILURE must be yes; see {job.log}"
         )
+    give_back(wanted, job)
     _job.finish(job, {"good": message is None, "allow_failures": list(wanted.allow_failures), "message": message})
     if message is not None:
         raise BulkFailed(message, dict(known, log_tail=_job.tail_lines(job.log, TAIL_LINES)))
@@ -590,8 +592,43 @@ def apply(wanted: Wanted, runner: Runner, observed: Observed, planned: Plan) -> 
         return dict(conclude(wanted, job, observed.job, observed.inputs, observed.ending), changed=True)
     _space(wanted)
     argv = bulk_argv(wanted.etcdir, wanted.names, wanted.lists, wanted.jobs, wanted.fetch_branch, wanted.signing_key)
-    _state, started = _job.start(runner, job, argv, note={"inputs": observed.inputs})
+    with held(wanted, runner, job, planned.state == "attach"):
+        _state, started = _job.start(runner, job, argv, note={"inputs": observed.inputs})
     return dict(look(wanted, runner, job, 0), changed=True, attached=not started)
+
+
+def leases_of(wanted: Wanted) -> str:
+    return os.path.join(os.path.dirname(wanted.jobs_dir.rstrip("/")), "leases")
+
+
+@contextlib.contextmanager
+def held(wanted: Wanted, runner: Runner, job: _job.Job, attached: bool) -> Iterator[None]:
+    """The jails of a jail and a tree are lent to one job: poudriere has no two builds in them.
+
+    :raises ToolError: another job has them.
+    """
+    if attached:
+        yield
+        return
+    details = {"etcdir": wanted.etcdir, "jail": wanted.names.jail, "ports": wanted.names.ports}
+    if wanted.names.set_name:
+        details["set"] = wanted.names.set_name
+    master = wanted.names.mastername
+    lease = _lease.take(runner, leases_of(wanted), "bulk", master, job=job.directory, details=details)
+    lease = _lease.entrust(lease)
+    try:
+        yield
+    except BaseException:
+        _lease.release(lease)
+        raise
+    _lease.leave(lease)
+
+
+def give_back(wanted: Wanted, job: _job.Job) -> None:
+    """The job has ended by itself, and poudriere has stopped its jails."""
+    found = _lease.read(_lease.lease_path(leases_of(wanted), "bulk", wanted.names.mastername))
+    if found is not None and found.job == job.directory:
+        _lease.drop(found)
 
 
 def run_start(wanted: Wanted, runner: Runner, diff: bool) -> Dict[str, Any]:

@@ -108,14 +108,13 @@ key:
 
 import os
 import shutil
-import tempfile
 import time
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _poudriere
+from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _poudriere
 from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, write_file, write_json
@@ -282,13 +281,19 @@ def delete_argv(etcdir: str, name: str) -> List[str]:
     return _poudriere.base_argv(etcdir) + ["jail", "-d", "-y", "-j", name]
 
 
+def staging_of(wanted: Wanted) -> str:
+    """Where the sets of a jail lie together while it is made."""
+    return os.path.join(wanted.sets_dir, f".jail-{wanted.name}")
+
+
 class Maker:
     """Everything of this module that changes the builder. Takes minutes: one day a job of its own."""
 
-    def __init__(self, runner: Runner, etcdir: str, timeout: float) -> None:
+    def __init__(self, runner: Runner, etcdir: str, timeout: float, leases: Optional[str] = None) -> None:
         self._runner = runner
         self._etcdir = etcdir
         self._timeout = timeout
+        self._leases = leases
 
     def delete(self, name: str) -> None:
         self._runner.run(
@@ -306,19 +311,13 @@ class Maker:
         os.makedirs(_poudriere.jails_dir(self._etcdir), exist_ok=True)
         intent = intent_path(self._etcdir, name)
         write_json(intent, {"inputs": wanted.inputs(), "begun": int(time.time())})
-        staged = self._stage(wanted)
-        try:
-            method = f"url=file://{staged}" if staged else f"tar={os.path.join(wanted.sets_dir, 'base.txz')}"
-            machine = self._runner.run(["uname", "-m"], failed="builder: its architecture is unknown").stdout.strip()
-            cross = machine != split_arch(wanted.arch)[0]
-            self._runner.run(
-                create_argv(self._etcdir, wanted, method, cross),
-                timeout=self._timeout,
-                failed=f"poudriere jail '{name}': cannot make",
-            )
-        finally:
-            if staged:
-                shutil.rmtree(staged)
+        with _lease.temporary(self._runner, self._leases, staging_of(wanted)):
+            staged = self._stage(wanted)
+            try:
+                self._create(wanted, f"url=file://{staged}" if staged else f"tar={wanted.sets_dir}/base.txz")
+            finally:
+                if staged:
+                    shutil.rmtree(staged)
         jail = _poudriere.jail(self._etcdir, name)
         if jail is None or not os.path.isdir(os.path.join(jail.mnt, "etc")):
             raise ToolError(f"poudriere jail '{name}': poudriere made no usable jail and did not say why; run again")
@@ -328,6 +327,15 @@ class Maker:
         write_json(receipt, {"key": key_of(inputs), "inputs": inputs, "poudriere": as_made, "made": int(time.time())})
         os.unlink(intent)
         return jail
+
+    def _create(self, wanted: Wanted, method: str) -> None:
+        machine = self._runner.run(["uname", "-m"], failed="builder: its architecture is unknown").stdout.strip()
+        cross = machine != split_arch(wanted.arch)[0]
+        self._runner.run(
+            create_argv(self._etcdir, wanted, method, cross),
+            timeout=self._timeout,
+            failed=f"poudriere jail '{wanted.name}': cannot make",
+        )
 
     def _datasets(self, name: str) -> None:
         """Have poudriere's root dataset mounted where BASEFS says.
@@ -351,7 +359,8 @@ class Maker:
         with open(path, "rb") as stream:
             entries = parse_manifest(stream.read(), path)
         chosen = [entries[name] for name in wanted.sets if name in entries]
-        directory = tempfile.mkdtemp(prefix=f".jail-{wanted.name}-", dir=wanted.sets_dir)
+        directory = staging_of(wanted)
+        os.mkdir(directory, 0o755)
         try:
             for name in wanted.sets:
                 os.symlink(os.path.join(wanted.sets_dir, name + ".txz"), os.path.join(directory, name + ".txz"))
@@ -403,7 +412,7 @@ def run(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
     steps = plan(wanted, name, observed, params["allow_destroy"])
     jail = observed.jail
     if steps and not module.check_mode:
-        maker = Maker(runner, etcdir, params["timeout"])
+        maker = Maker(runner, etcdir, params["timeout"], _lease.directory_of(params))
         if wanted is not None:
             check_ready(runner, etcdir, wanted)
         if jail is not None or observed.unfinished:

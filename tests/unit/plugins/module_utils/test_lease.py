@@ -123,6 +123,7 @@ def test_an_owner_that_is_killed_no_longer_holds(tmp_path: Path) -> None:
 def test_a_detached_job_holds_what_was_entrusted_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lease = _lease.take(builder(), str(tmp_path), "bulk", "jail-tree", job="/jobs/one")
     lease = _lease.entrust(lease)
+    _lease.leave(lease)
     states = {"/jobs/one": _job.RUNNING}
 
     def observe(_runner: object, job: _job.Job) -> _job.JobState:
@@ -130,6 +131,8 @@ def test_a_detached_job_holds_what_was_entrusted_to_it(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(_job, "observe", observe)
     assert _lease.is_held(builder(), lease)
+    with pytest.raises(ToolError, match=r"bulk 'jail-tree': held by another build \(job one, since "):
+        _lease.take(builder(), str(tmp_path), "bulk", "jail-tree")
     states["/jobs/one"] = _job.DIED
     assert not _lease.is_held(builder(), lease)
 

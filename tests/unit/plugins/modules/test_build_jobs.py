@@ -124,7 +124,7 @@ def test_one_that_ignores_us_loses_its_jails_and_is_killed(host: Host, tmp_path:
     Path(job.log).write_text(f"[00:00:01] Logs: {logs}\n", encoding="utf-8")
     details = {"etcdir": "/etc/p", "jail": "j", "ports": "t"}
     leases = str(tmp_path / "leases")
-    _lease.entrust(_lease.take(host, leases, "bulk", "j-t", job=job.directory, details=details))
+    _lease.leave(_lease.entrust(_lease.take(host, leases, "bulk", "j-t", job=job.directory, details=details)))
     host.jails.append("j-t")
     before = time.monotonic()
     result = run(host, tmp_path, state="cancelled")
@@ -140,7 +140,7 @@ def test_what_a_stopped_job_held_is_removed(host: Host, tmp_path: Path) -> None:
     file.touch()
     leases = str(tmp_path / "leases")
     job = start(host, tmp_path, FIRST)
-    _lease.entrust(_lease.take(host, leases, "file", str(file), job=job.directory))
+    _lease.leave(_lease.entrust(_lease.take(host, leases, "file", str(file), job=job.directory)))
     result = run(host, tmp_path, state="cancelled")
     assert [step["action"] for step in result["actions"]][1:] == [f"remove {file}"]
     assert not os.path.exists(file)
