@@ -94,10 +94,11 @@ def total(rows: Sequence[Row], expected: Mapping[str, float]) -> str:
     will = [row for row in rows if row.state == "ran"]
     if not will:
         return "nothing to do" if all(row.state in ("current", "skipped") for row in rows) else "cannot run"
-    known = [expected[row.name] for row in will if row.name in expected]
+    # Of what stands above: a sum that does not add up to the second looks wrong.
+    known = [round(expected[row.name]) for row in will if row.name in expected]
     words = f"{len(will)} of {len(rows)} stages will run"
     if known:
-        words += f", expected {'at least ' if len(known) < len(will) else ''}{clock(round(sum(known)))}"
+        words += f", expected {'at least ' if len(known) < len(will) else ''}{clock(sum(known))}"
     return words
 
 
