@@ -79,8 +79,9 @@ class BecomeModule(BecomeBase):
     """See DOCUMENTATION."""
 
     name = "freehyve.builder.doas"
-    fail = ("doas: Authentication failed", "doas: Operation not permitted")
-    missing = ("doas: Authorization required",)
+    # "Operation not permitted" is no wrong password: there is no rule, and doas says so itself.
+    fail = ("doas: Authentication failed",)
+    missing = ("doas: Authorization required", "doas: Authentication required")
 
     def check_password_prompt(self, b_output: bytes) -> bool:
         match = _PROMPT.search(b_output)

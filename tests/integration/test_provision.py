@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The freehyve.builder authors
 # SPDX-License-Identifier: BSD-2-Clause
 """provision.yml makes a build host of a fresh one, and build.yml builds on it. Always in labs of their own: whatever
-builder the environment names is not fresh.
+builder the environment names is not fresh. How Python comes there is test_provision_bootstrap.py's matter.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,16 +28,10 @@ def fresh() -> Iterator[Builder]:
         yield builder
 
 
-def state_of(builder: Builder) -> list[str]:
+def state_of(builder: Builder) -> str:
     """What provisioning changes, before it has been let loose: nothing of that may move."""
-    commands = (
-        "ls -A /usr/local",
-        "cat /etc/rc.conf",
-        "zpool list -H -o name",
-        "zfs list -H -o name",
-        "pw usershow -a",
-    )
-    return [builder.shell(command).stdout for command in commands]
+    look = "ls -A /usr/local; cat /etc/rc.conf; zpool list -H -o name; zfs list -H -o name; pw usershow -a"
+    return builder.shell(look).stdout
 
 
 def message(output: str) -> str:
@@ -86,10 +81,8 @@ BAD = {
         {"builder_host_pkg_repo_signature": "/nosuch.pub"},
         "there is no /nosuch.pub to check packages with",
     ),
-    "repository that is not there": (
-        {"freehyve_pkg_repo": "file:///nosuch"},
-        "Python cannot be installed from file:///nosuch: pkg: Error fetching file:///nosuch/Latest/pkg.pkg",
-    ),
+    "distfiles": ({"builder_host_distfiles": "../x"}, "_distfiles '../x': not an absolute path"),
+    "least space": ({"builder_host_min_space": "much"}, "builder_host_min_space 'much'"),
 }
 
 
@@ -129,20 +122,6 @@ def test_a_build_sends_a_fresh_host_to_provisioning(fresh: Builder) -> None:
     assert "no /usr/local/bin/python3; run ansible-playbook provision.yml" in message(done.stdout)
 
 
-def test_packages_that_another_key_signed_are_refused(fresh: Builder) -> None:
-    before = state_of(fresh)
-    fresh.shell("/bin/sh -c 'openssl genrsa 2048 2>/dev/null | openssl rsa -pubout -out /root/other.pub 2>/dev/null'")
-    variables = {
-        "freehyve_pkg_repo": f"{lab_vars(fresh)['mirror']}/packages-signed",
-        "builder_host_pkg_repo_signature": "/root/other.pub",
-    }
-    done = fresh.ansible(PROVISION, "-e", json.dumps(variables), check=False)
-    assert done.returncode == 2
-    assert "Python cannot be installed" in message(done.stdout)
-    assert "Signature is not valid" in message(done.stdout)
-    assert state_of(fresh) == before
-
-
 @pytest.fixture(scope="module")
 def provisioned(fresh: Builder, tmp_path_factory: pytest.TempPathFactory) -> tuple[Builder, list[str], Path]:
     """The host after a first run with everything asked for, from a signed repository; arguments of the run."""
@@ -153,7 +132,7 @@ def provisioned(fresh: Builder, tmp_path_factory: pytest.TempPathFactory) -> tup
         "freehyve_pkg_repo": f"{lab_vars(fresh)['mirror']}/packages-signed",
         "builder_host_pkg_repo_signature": "/root/site.pub",
         "builder_host_poudriere": "poudriere-devel",
-        "builder_host_ccache": "/tank/freehyve/ccache",
+        "freehyve_ccache": "/tank/freehyve/ccache",
         "builder_host_signing_key": "/root/repo.key",
         "builder_host_signing_public_key": str(place / "repo.pub"),
         "builder_host_user": "build",
@@ -239,13 +218,112 @@ def test_a_pool_of_a_file_is_made_with_the_workspace(provisioned: tuple[Builder,
     builder.run(["zpool", "destroy", "other"])
 
 
+@pytest.fixture
+def disk(provisioned: tuple[Builder, list[str], Path]) -> Iterator[str]:
+    """An empty disk: a memory disk, which GEOM knows as any other."""
+    builder, _arguments, _place = provisioned
+    builder.run(["truncate", "-s", "128m", "/root/disk.img"])
+    unit = builder.run(["mdconfig", "-a", "-t", "vnode", "-f", "/root/disk.img"]).stdout.strip()
+    yield unit
+    builder.run(["zpool", "destroy", "nosuch"], check=False)
+    builder.run(["mdconfig", "-d", "-u", unit])
+    builder.run(["rm", "/root/disk.img"])
+
+
 def test_a_pool_that_is_not_there_is_one_line(provisioned: tuple[Builder, list[str], Path]) -> None:
     builder, _arguments, _place = provisioned
     done = builder.ansible(PROVISION, "-e", "freehyve_workspace=nosuch/work", "--tags", "workspace", check=False)
     assert "pool 'nosuch': not on the builder, which has tank, zroot; set freehyve_workspace" in message(done.stdout)
-    taken = json.dumps({"freehyve_workspace": "nosuch/work", "builder_host_pool_devices": ["vtbd1"]})
-    done = builder.ansible(PROVISION, "-e", taken, "--tags", "workspace", check=False)
-    assert "disk 'vtbd1': refusing to make pool 'nosuch' of it, it is in use" in message(done.stdout)
+
+
+def test_what_carries_something_is_refused_without_consent(
+    provisioned: tuple[Builder, list[str], Path], disk: str
+) -> None:
+    builder, _arguments, _place = provisioned
+
+    def pool(device: str, *more: str, check: bool = False) -> str:
+        variables = json.dumps({"freehyve_workspace": "nosuch/work", "builder_host_pool_devices": [device]})
+        done = builder.ansible(PROVISION, "-e", variables, "--tags", "workspace", *more, check=check)
+        return message(done.stdout)
+
+    refusing = f"disk '{disk}': refusing to make pool 'nosuch' of it, it carries"
+    assert "disk 'vtbd1': refusing to make pool 'nosuch' of it, it is in use" in pool("vtbd1")
+    assert "disk 'da99': is not on the builder; it has" in pool("da99")
+    builder.run(["newfs_msdos", f"/dev/{disk}"])
+    assert f"{refusing} a FAT file system; name an empty disk, or set builder_host_allow_destroy" in pool(disk)
+    builder.run(["zpool", "create", "-f", "other", disk])
+    assert f"disk '{disk}': refusing to make pool 'nosuch' of it, it is in use" in pool(
+        disk, "-e", "builder_host_allow_destroy=true"
+    )
+    builder.run(["zpool", "export", "other"])
+    assert f"{refusing} the pool 'other'" in pool(disk)
+    builder.run(["zpool", "import", "other"])
+    builder.run(["zpool", "destroy", "other"])
+    builder.run(["zpool", "labelclear", "-f", disk], check=False)
+    builder.run(["gpart", "create", "-s", "gpt", disk])
+    assert f"{refusing} a partition table" in pool(disk)
+    assert "GPT" in builder.run(["gpart", "show", disk]).stdout
+    assert "changed=1" in pool(disk, "-e", "builder_host_allow_destroy=true", "--check", check=True)
+    assert "GPT" in builder.run(["gpart", "show", disk]).stdout
+    pool(disk, "-e", "builder_host_allow_destroy=true", check=True)
+    assert builder.run(["zfs", "list", "-H", "-o", "name", "nosuch/work"]).stdout.strip() == "nosuch/work"
+
+
+SSH_THAT_BREAKS = """#!/bin/sh
+# ssh to a host whose sshd lets nobody in once the connection was given up.
+case " $* " in
+*" -O stop "*) touch "$0.broken" ;;
+*) test -e "$0.broken" && { echo "build@builder: Permission denied (publickey)." >&2; exit 255; } ;;
+esac
+exec ssh "$@"
+"""
+
+
+def test_sshd_goes_back_by_itself_when_nobody_comes_in(
+    provisioned: tuple[Builder, list[str], Path], tmp_path: Path
+) -> None:
+    builder, arguments, _place = provisioned
+    builder.run(["sed", "-i", "", "-e", "1,4d", "/etc/ssh/sshd_config"])
+    before = builder.run(["cat", "/etc/ssh/sshd_config"]).stdout
+    assert "PasswordAuthentication no" not in before
+    ssh = tmp_path / "ssh"
+    ssh.write_text(SSH_THAT_BREAKS, encoding="utf-8")
+    ssh.chmod(0o755)
+    broken = {"ansible_ssh_executable": str(ssh), "ansible_ssh_retries": 0, "builder_host_sshd_wait": 4}
+    done = builder.ansible(PROVISION, *arguments, "-e", json.dumps(broken), "--tags", "sshd", check=False)
+    assert done.returncode == 2
+    told = message(done.stdout)
+    assert "cannot be reached any more with passwords off" in told and "Permission denied (publickey)" in told
+    assert "takes its old sshd_config back within 4 s" in told
+    for _second in range(20):
+        if builder.shell("ls /etc/ssh").stdout.split() == ["ssh_config", "sshd_config"]:
+            break
+        time.sleep(1)
+    assert builder.run(["cat", "/etc/ssh/sshd_config"]).stdout == before
+    again = builder.ansible(PROVISION, *arguments, "--tags", "sshd")
+    assert recap(again.stdout)["changed"] > 0
+    assert "PasswordAuthentication no" in builder.run(["cat", "/etc/ssh/sshd_config"]).stdout
+
+
+# Tag -> the tasks that it runs, beyond Python, the checks and the summary.
+TAGS = {
+    "packages": "Install the packages of a build host",
+    "kernel": "Load kernel modules, now and at boot",
+    "workspace": "The workspace's pool",
+    "key": "The key that signs packages",
+    "user": "The build user",
+    "sshd": "No passwords in sshd",
+}
+
+
+def test_each_tag_does_its_part(provisioned: tuple[Builder, list[str], Path]) -> None:
+    builder, arguments, _place = provisioned
+    for tag, task in TAGS.items():
+        listed = builder.ansible(PROVISION, *arguments, "--tags", tag, "--list-tasks").stdout
+        others = [other for name, other in TAGS.items() if name not in (tag, "sshd") and f": {other}\t" in listed]
+        assert others == [], listed
+        # The sshd part is included when it runs, so only its door is listed.
+        assert (task if tag != "sshd" else "Daemon of ssh") in listed
 
 
 def test_the_doctor_says_everything_that_would_stop_a_build(provisioned: tuple[Builder, list[str], Path]) -> None:
@@ -266,9 +344,22 @@ def test_the_doctor_says_everything_that_would_stop_a_build(provisioned: tuple[B
 
 
 def test_build_passes_on_what_was_provisioned(provisioned: tuple[Builder, list[str], Path], tmp_path: Path) -> None:
-    builder, _arguments, _place = provisioned
+    builder, arguments, _place = provisioned
     variables = json.dumps({"freehyve_artifacts": str(tmp_path)})
-    builder.ansible(ROOT / "build.yml", "-e", variables)
+    site = ["-e", variables, "-e", "freehyve_ccache=/tank/freehyve/ccache", "-e", "package_jail_parallel_jobs=1"]
+    builder.ansible(ROOT / "build.yml", *site)
     assert any(path.name == "SHA256SUMS" for path in tmp_path.rglob("*"))
-    again = builder.ansible(ROOT / "build.yml", "-e", variables)
+    conf = builder.run(["cat", "/tank/freehyve/poudriere/etc/poudriere.d/poudriere.conf"]).stdout.splitlines()
+    assert {
+        "ZPOOL=tank",
+        "ZROOTFS=/freehyve/poudriere",
+        "BASEFS=/tank/freehyve/poudriere/base",
+        "DISTFILES_CACHE=/tank/freehyve/poudriere/distfiles",
+        "CCACHE_DIR=/tank/freehyve/ccache",
+        f"FREEBSD_HOST={lab_vars(builder)['mirror']}",
+        "PARALLEL_JOBS=1",
+    } <= set(conf)
+    again = builder.ansible(ROOT / "build.yml", *site)
     assert recap(again.stdout)["changed"] == 0
+    provision = builder.ansible(PROVISION, *arguments)
+    assert recap(provision.stdout)["changed"] == 0

@@ -15,18 +15,24 @@ say() {
 	exit 1
 }
 
-# The first reason that pkg gives is the cause; the rest follows from it.
-log=$(mktemp -t freehyve)
-trap 'rm -f "$log"' EXIT
+# The first reason that pkg gives is the cause; the rest follows from it. What it says of a signature names no program.
+temporary=$(mktemp -d -t freehyve)
+trap 'rm -rf "$temporary"' EXIT
+log=$temporary/log
 quietly() {
 	"$@" >"$log" 2>&1 </dev/null && return
-	cause=$(grep -E '^(pkg|pkg-static|ld-elf|Certificate|Error)' "$log" | head -n 1)
+	cause=$(grep -oE '(Signature is not valid|(No trusted|The package was signed with|Signature for pkg).*)' "$log" |
+		head -n 1)
+	: "${cause:=$(grep -E '^(pkg|pkg-static|ld-elf|Certificate)' "$log" | grep -v 'falling back' | head -n 1)}"
 	say "${cause:-$(tail -n 1 "$log")}"
 }
 
 if [ ! -x /usr/local/sbin/pkg ]; then
 	if [ -n "$url" ]; then
-		# pkg(7) reads these; the first repository that it would find otherwise is FreeBSD's.
+		# pkg(7) up to 14.x takes these from the environment; newer ones take the repositories of a directory only.
+		mkdir "$temporary/repos"
+		printf '%s\n' "$conf" >"$temporary/repos/freehyve.conf"
+		REPOS_DIR=$temporary/repos
 		PACKAGESITE=$url
 		SIGNATURE_TYPE=none
 		if [ -d "$signature" ]; then
@@ -38,10 +44,10 @@ if [ ! -x /usr/local/sbin/pkg ]; then
 			PUBKEY=$signature
 			export PUBKEY
 		fi
-		export PACKAGESITE SIGNATURE_TYPE
+		export REPOS_DIR PACKAGESITE SIGNATURE_TYPE
 	fi
 	quietly pkg bootstrap -y
-	unset PACKAGESITE SIGNATURE_TYPE FINGERPRINTS PUBKEY
+	unset REPOS_DIR PACKAGESITE SIGNATURE_TYPE FINGERPRINTS PUBKEY
 fi
 
 if [ -n "$conf" ]; then

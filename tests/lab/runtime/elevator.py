@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The freehyve.builder authors
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a setuid doas or sudo does, done by a daemon inside the lab.
+"""What a setuid su, doas or sudo does, done by a daemon inside the lab.
 
 The kernel says who asks, the rules say whether; the command runs with the asker's own standard streams.
 """
@@ -36,17 +36,28 @@ def _receive(line: socket.socket) -> tuple[list[str], list[int]]:
     return data[4:].decode("utf-8", "surrogateescape").split("\0"), list(streams)
 
 
+def _su(user: str, target: str, words: list[str]) -> bool:
+    """Takes the password, which su puts first, from the words."""
+    given, rule = words.pop(0), escalation.su_rule(user, target)
+    if rule == escalation.PASSWORD:
+        return bool(escalation.is_password(target, given))
+    return bool(rule == escalation.FREE)
+
+
 def _serve(line: socket.socket) -> None:
     peer = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     user = pwd.getpwuid(struct.unpack("3i", peer)[1]).pw_name
     (tool, target, directory, *words), streams = _receive(line)
+    if tool == escalation.QUESTION:
+        line.sendall(bytes([escalation.su_rule(user, target)]))
+        return
     try:
-        allowed = escalation.permitted(tool, user, target, words[0])
+        allowed = _su(user, target, words) if tool == "su" else escalation.permitted(tool, user, target, words[0])
     except escalation.Malformed as error:
         line.sendall(b"\1" + f"{tool}: {error}\n".encode())
         return
     if not allowed:
-        text = "Operation not permitted" if tool == "doas" else "a password is required"
+        text = {"doas": "Operation not permitted", "su": "Sorry"}.get(tool, "a password is required")
         line.sendall(b"\1" + f"{tool}: {text}\n".encode())
         return
     account = pwd.getpwnam(target)

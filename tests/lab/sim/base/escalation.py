@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The freehyve.builder authors
 # SPDX-License-Identifier: BSD-2-Clause
-"""Becoming another user by a rule. No shim can be setuid, so a daemon of root's (runtime/elevator.py) runs the command.
+"""Becoming another user by a rule, or by su and a password. No shim can be setuid, so a daemon of root's
+(runtime/elevator.py) runs the command.
 
 Rules are read as far as provisioning writes them; anything else is malformed here.
 """
@@ -12,8 +13,11 @@ import glob
 import os
 import re
 import socket
+import subprocess
 import sys
 from dataclasses import dataclass
+
+from .accounts import Accounts
 
 SOCKET = "/lab/run/elevator"
 DOAS = "/usr/local/etc/doas.conf"
@@ -76,6 +80,35 @@ def permitted(tool: str, user: str, target: str, command: str) -> bool:
     return user == "root" or any(rule.permits(user, target, command) for rule in rules)
 
 
+#: What su asks the elevator before it reads a password; answers are exit statuses.
+QUESTION = "su?"
+FREE, REFUSED, PASSWORD = 0, 1, 2
+
+
+def su_rule(user: str, target: str) -> int:
+    """pam_group and pam_unix with nullok, as /etc/pam.d/su has them: FREE, REFUSED, or PASSWORD."""
+    accounts = Accounts("/etc")
+    wheel, account = accounts.group("wheel"), accounts.user(target)
+    if account is None:
+        return REFUSED
+    if user == "root" or user == target:
+        return FREE
+    if account.uid == 0 and wheel and wheel.members and user not in wheel.members:
+        return REFUSED
+    return PASSWORD if account.password else FREE
+
+
+def is_password(target: str, given: str) -> bool:
+    """Whether crypt(3) of what was given is what master.passwd has."""
+    account = Accounts("/etc").user(target)
+    parts = account.password.split("$") if account else []
+    if len(parts) != 4 or parts[1] != "6":
+        return False
+    argv = ["/.host/usr/bin/openssl", "passwd", "-6", "-salt", parts[2], "-stdin"]
+    done = subprocess.run(argv, input=given + "\n", capture_output=True, text=True, check=False)
+    return account is not None and done.stdout.strip() == account.password
+
+
 def become(tool: str, target: str, words: list[str]) -> int:
     """Have the elevator run the command with our own standard streams; its exit status."""
     with socket.socket(socket.AF_UNIX) as line:
@@ -95,4 +128,20 @@ def become(tool: str, target: str, words: list[str]) -> int:
     return answer[0]
 
 
-__all__ = ["DOAS", "SOCKET", "SUDOERS", "Malformed", "Rule", "become", "doas_rules", "permitted", "sudo_rules"]
+__all__ = [
+    "DOAS",
+    "FREE",
+    "PASSWORD",
+    "QUESTION",
+    "REFUSED",
+    "SOCKET",
+    "SUDOERS",
+    "Malformed",
+    "Rule",
+    "become",
+    "doas_rules",
+    "is_password",
+    "permitted",
+    "su_rule",
+    "sudo_rules",
+]

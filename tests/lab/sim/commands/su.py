@@ -1,13 +1,15 @@
 # Copyright (c) 2026 The freehyve.builder authors
 # SPDX-License-Identifier: BSD-2-Clause
-"""su(1) for root: there are no passwords to ask for."""
+"""su(1): root becomes anybody; members of wheel become root with root's password, if it has one."""
 
 from __future__ import annotations
 
+import getpass
 import os
 import pwd
 import sys
 
+from ..base import escalation
 from ..base.options import Usage, complain, getopt
 
 PATHS = ("/usr/bin/su",)
@@ -30,8 +32,7 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"su: unknown login: {name}\n")
         return 1
     if os.getuid() != 0:
-        sys.stderr.write("su: Sorry\n")
-        return 1
+        return _ask(user, rest[1:], login)
     os.initgroups(user.pw_name, user.pw_gid)
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
@@ -48,3 +49,21 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"su: {shell}: {os.strerror(error.errno or 0)}\n")
         return 1
+
+
+def _ask(user: pwd.struct_passwd, words: list[str], login: bool) -> int:
+    try:
+        rule = escalation.become(escalation.QUESTION, user.pw_name, [])
+    except OSError:  # no elevator: not a fresh lab
+        rule = escalation.REFUSED
+    given = ""
+    if rule == escalation.PASSWORD:
+        try:
+            given = getpass.getpass("Password:")
+        except EOFError:
+            rule = escalation.REFUSED
+    if rule == escalation.REFUSED:
+        sys.stderr.write("su: Sorry\n")
+        return 1
+    shell = user.pw_shell or "/bin/sh"
+    return escalation.become("su", user.pw_name, [given, shell, *(["-l"] if login else []), *words])

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A site's own package repository on the lab's mirror: packages that put the lab's commands into /usr/local.
 
-``packages/`` is unsigned; ``packages-signed/`` holds the same, signed by a key made here whose public half lies beside
-it in ``packages-signed.pub``.
+``packages/`` is unsigned; ``packages-signed/`` and ``packages-fingerprint/`` hold the same, signed by a key made here
+whose public half lies beside them in ``packages-signed.pub``, its fingerprint in ``packages-signed.fingerprint``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -24,7 +25,7 @@ LOCAL = "/usr/local"
 
 
 def setup() -> None:
-    """Make both repositories."""
+    """Make the repositories."""
     recorded.git()
     plain = MIRROR / "packages"
     (plain / "All").mkdir(parents=True)
@@ -34,23 +35,33 @@ def setup() -> None:
     boot = next((plain / "All").glob("pkg-[0-9]*.pkg"))
     os.link(boot, plain / "Latest/pkg.pkg")
     catalogue.build(str(plain), str(plain))
-    _signed(plain, MIRROR / "packages-signed")
+    _signed(plain)
 
 
-def _signed(plain: Path, signed: Path) -> None:
-    signed.mkdir()
-    for name in ("All", "Latest"):
-        (signed / name).mkdir()
-        for path in (plain / name).iterdir():
-            os.link(path, signed / name / path.name)
+def _signed(plain: Path) -> None:
+    """The same packages twice more: signed for clients that have the public key, and for those with its fingerprint."""
     key = "/lab/state/site.key"
     subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
     public = subprocess.run(["openssl", "rsa", "-in", key, "-pubout"], check=True, capture_output=True).stdout
     (MIRROR / "packages-signed.pub").write_bytes(public)
-    catalogue.build(str(signed), str(signed), key)
+    print_of = hashlib.sha256(public).hexdigest()
+    (MIRROR / "packages-signed.fingerprint").write_text(f'function: "sha256"\nfingerprint: "{print_of}"\n')
     # What pkg(7) checks: a signature of the digest's digits.
-    digest = archive.sha256_of(str(signed / "Latest/pkg.pkg"))
-    (signed / "Latest/pkg.pkg.pubkeysig").write_bytes(catalogue.sign(digest.encode(), key))
+    seal = catalogue.sign(archive.sha256_of(str(plain / "Latest/pkg.pkg")).encode(), key)
+    for name, suffix, content, certificate in (
+        ("packages-signed", "pubkeysig", seal, b""),
+        ("packages-fingerprint", "sig", b"SIGNATURE\n" + seal + b"\nCERT\n" + public + b"END\n", public),
+    ):
+        _copy(plain, MIRROR / name)
+        catalogue.build(str(MIRROR / name), str(MIRROR / name), key, certificate)
+        (MIRROR / name / f"Latest/pkg.pkg.{suffix}").write_bytes(content)
+
+
+def _copy(plain: Path, to: Path) -> None:
+    for name in ("All", "Latest"):
+        (to / name).mkdir(parents=True)
+        for path in (plain / name).iterdir():
+            os.link(path, to / name / path.name)
 
 
 def packages() -> list[tuple[Manifest, list[Entry]]]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import tempfile
@@ -11,7 +12,7 @@ import time
 
 from . import archive, catalogue, install
 from .database import Database
-from .fetching import FetchError, address, fetch
+from .fetching import FetchError, fetch
 from .settings import Repository, Settings, load_repositories, warn
 
 PKG = "/usr/local/sbin/pkg"
@@ -46,18 +47,36 @@ def main(argv: list[str]) -> int:
 
 
 def _repository(settings: Settings) -> Repository | None:
-    """The environment's, else the last that is set up."""
+    """Where to take pkg from. 13.2 prefers the environment, 15.1 the repositories that are set up: they must agree."""
+    places = os.environ.get("REPOS_DIR")
+    settings.repository_directories = tuple(places.split(",")) if places else ()
     load_repositories(settings)
-    known = settings.repositories[-1] if settings.repositories else None
-    url = os.environ.get("PACKAGESITE") or (known.url if known else "")
+    asked, known = _from_environment(settings), settings.repositories
+    if asked and (not known or _key(asked) != _key(known[0])):
+        others = " ".join(_key(known[0])) if known else "nowhere"
+        warn(f"13.2 would take pkg from {' '.join(_key(asked))}, 15.1 from {others}; set PACKAGESITE and REPOS_DIR")
+        return None
+    if asked is None and not known:
+        warn("No PACKAGESITE defined")
+        return None
+    return asked or known[-1]
+
+
+def _key(repository: Repository) -> tuple[str, ...]:
+    kind = repository.signature_type
+    with_what = {"pubkey": repository.pubkey, "fingerprints": repository.fingerprints}.get(kind, "")
+    return repository.url, kind, with_what
+
+
+def _from_environment(settings: Settings) -> Repository | None:
+    url = os.environ.get("PACKAGESITE")
     if not url:
-        warn("PACKAGESITE is not set")
         return None
     for variable, value in (("${ABI}", settings.abi), ("${VERSION_MAJOR}", settings.abi.split(":")[1])):
         url = url.replace(variable, value)
-    kind = os.environ.get("SIGNATURE_TYPE") or (known.signature_type if known else "none")
-    public = os.environ.get("PUBKEY") or (known.pubkey if known else "")
-    return Repository("bootstrap", url.rstrip("/"), "none", kind.lower(), public)
+    kind = os.environ.get("SIGNATURE_TYPE", "none").lower()
+    public, known = os.environ.get("PUBKEY", ""), os.environ.get("FINGERPRINTS", "")
+    return Repository("bootstrap", url.rstrip("/"), "none", kind, public, known)
 
 
 def _bootstrap(settings: Settings, repository: Repository) -> bool:
@@ -81,27 +100,64 @@ def _bootstrap(settings: Settings, repository: Repository) -> bool:
 
 
 def _trusted(repository: Repository, path: str, directory: str) -> bool:
-    if repository.signature_type == "none":
+    """Whether the package's signature is what the repository's kind of signature asks for."""
+    suffixes = {"pubkey": "pubkeysig", "fingerprints": "sig"}
+    if repository.signature_type not in suffixes:
         return True
-    if repository.signature_type != "pubkey":
-        warn(f"Error fetching {address(repository, 'Latest/pkg.pkg.sig')}: Not Found")
-        sys.stderr.write("Signature for pkg not available.\n")
-        return False
     signature = os.path.join(directory, "sig")
     try:
-        fetch(repository, "Latest/pkg.pkg.pubkeysig", signature)
+        fetch(repository, f"Latest/pkg.pkg.{suffixes[repository.signature_type]}", signature)
     except FetchError as error:
-        warn(f"Error fetching {error}")
         sys.stderr.write("Signature for pkg not available.\n")
+        warn(f"Error fetching {error}")
         return False
+    check = _by_key if repository.signature_type == "pubkey" else _by_fingerprint
+    return check(repository, path, signature)
+
+
+def _by_key(repository: Repository, path: str, signature: str) -> bool:
     if not os.path.exists(repository.pubkey):
-        warn(f"unable to open {repository.pubkey}: No such file or directory")
+        warn(f"Unable to read {repository.pubkey}")
+        return False
+    print(f"Verifying signature with public key {repository.pubkey}... ", end="", flush=True)
+    with open(signature, "rb") as stream:
+        return _valid(path, stream.read(), repository.pubkey)
+
+
+def _valid(path: str, signature: bytes, public: str) -> bool:
+    """pkg(7) signs and checks the digest's digits."""
+    good = catalogue.verify(archive.sha256_of(path).encode(), signature, public)
+    if not good:
+        sys.stderr.write("Signature is not valid\n")
+    return good
+
+
+def _by_fingerprint(repository: Repository, path: str, signature: str) -> bool:
+    try:
+        trusted, revoked = catalogue.fingerprints(repository.fingerprints)
+    except FileNotFoundError as error:
+        warn(f"Error loading {error} certificates")
+        return False
+    if not trusted:
+        sys.stderr.write("No trusted certificates found.\n")
         return False
     with open(signature, "rb") as stream:
-        good = catalogue.verify(archive.sha256_of(path).encode(), stream.read(), repository.pubkey)
-    if not good:
-        sys.stderr.write("Error: Signature is not valid\n")
-    return good
+        content = stream.read()
+    _head, _mark, rest = content.partition(b"SIGNATURE\n")
+    sealed, _mark, rest = rest.partition(b"\nCERT\n")
+    certificate = rest.removesuffix(b"END\n")
+    digest = hashlib.sha256(certificate).hexdigest()
+    if digest in revoked:
+        sys.stderr.write(f"The package was signed with revoked certificate {digest}\n")
+        return False
+    if digest not in trusted:
+        sys.stderr.write("No trusted fingerprint found matching package's certificate\n")
+        return False
+    print("Verifying signature with trusted certificate... ", end="", flush=True)
+    with tempfile.NamedTemporaryFile() as stream:
+        stream.write(certificate)
+        stream.flush()
+        return _valid(path, sealed, stream.name)
 
 
 __all__ = ["PKG", "main"]

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import tempfile
+from pathlib import Path
 from typing import Any
 
-from . import archive
+from . import archive, ucl
 
 META = ('version = 2;\npacking_format = "tzst";\nmanifests = "packagesite.yaml";\ndata = "data";\n'
         'filesite = "filesite.yaml";\nmanifests_archive = "packagesite";\nfilesite_archive = "filesite";\n')
@@ -38,17 +40,21 @@ def describe(directory: str, relative: str) -> archive.Manifest:
     return record
 
 
-def build(directory: str, output: str, key: str | None = None) -> int:
+def build(directory: str, output: str, key: str | None = None, certificate: bytes = b"") -> int:
     """Write meta, meta.conf, data.pkg and packagesite.pkg; return how many packages were found.
 
     :param key: private key that signs both archives, or None.
+    :param certificate: public half of the key, for clients that know its fingerprint only.
     """
     records = [describe(directory, relative) for relative in package_files(directory)]
     lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records).encode()
     data = json.dumps({"groups": [], "expired_packages": [], "packages": records}, separators=(",", ":")).encode()
     for name, member, content in (("data.pkg", "data", data), ("packagesite.pkg", "packagesite.yaml", lines)):
         members = [(member, content)]
-        if key:
+        if key and certificate:
+            digest = hashlib.sha256(content).hexdigest().encode()
+            members += [(f"{member}.sig", sign(digest, key)), (f"{member}.pub", certificate)]
+        elif key:
             members.insert(0, ("signature", sign(content, key)))
         _replace(os.path.join(output, name), archive.pack(members))
     for name in ("meta", "meta.conf"):
@@ -81,14 +87,50 @@ def verify(content: bytes, signature: bytes, public: str) -> bool:
                               input=content, capture_output=True, check=False).returncode == 0
 
 
-def load(path: str, public: str | None) -> list[dict[str, Any]]:
+def fingerprints(directory: str) -> tuple[set[str], set[str]]:
+    """Return the trusted and the revoked digests of a directory of fingerprints (pkg.conf(5), FINGERPRINTS).
+
+    Raises FileNotFoundError naming ``trusted`` or ``revoked`` when that is not there: pkg(7) wants both.
+    """
+    found = []
+    for name in ("trusted", "revoked"):
+        place = os.path.join(directory, name)
+        if not os.path.isdir(place):
+            raise FileNotFoundError(name)
+        texts = [Path(place, entry).read_text(encoding="utf-8") for entry in os.listdir(place)]
+        found.append({str(ucl.parse(text).get("fingerprint", "")).lower() for text in texts})
+    return found[0], found[1]
+
+
+def _check_certificate(found: dict[str, bytes], directory: str) -> None:
+    certificate = found.get("data.pub")
+    if certificate is None or "data.sig" not in found:
+        raise CatalogueError("No signature found")
+    trusted, revoked = fingerprints(directory)
+    digest = hashlib.sha256(certificate).hexdigest()
+    if digest in revoked:
+        raise CatalogueError("At least one of the certificates has been revoked")
+    if digest not in trusted:
+        raise CatalogueError("No trusted public keys found")
+    with tempfile.NamedTemporaryFile() as stream:
+        stream.write(certificate)
+        stream.flush()
+        content = hashlib.sha256(found["data"]).hexdigest().encode()
+        if not verify(content, found["data.sig"], stream.name):
+            raise CatalogueError("No trusted certificate has been used to sign the repository")
+
+
+def load(path: str, public: str | None, directory: str | None = None) -> list[dict[str, Any]]:
     """Return the packages named by a data.pkg file.
 
     :param public: public key that must have signed it, or None.
+    :param directory: fingerprints of keys that may have signed it, or None.
     """
     found = {info.name: content for info, content in archive.members(path)}
     if "data" not in found:
         raise CatalogueError("no data in the catalogue")
+    if directory is not None:
+        _check_certificate(found, directory)
     if public is not None and ("signature" not in found or not verify(found["data"], found["signature"], public)):
         missing = "signature" not in found
         raise CatalogueError("No signature found" if missing else "Invalid signature, removing repository.")

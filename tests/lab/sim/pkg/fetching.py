@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -37,6 +39,11 @@ def address(repository: Repository, name: str) -> str:
     return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.lower())) + "/" + name
 
 
+def _trust(scheme: str) -> ssl.SSLContext | None:
+    """The authorities of FreeBSD's base, as certctl(8) links them."""
+    return ssl.create_default_context(capath="/etc/ssl/certs") if scheme == "https" else None
+
+
 def fetch(repository: Repository, name: str, destination: str) -> None:
     """Copy a file of the repository; raises FetchError. The file's time is the server's."""
     url = address(repository, name)
@@ -54,8 +61,9 @@ def fetch(repository: Repository, name: str, destination: str) -> None:
         if repository.mirror_type == "srv":
             warn(f"SRV lookup failed for '_{parts.scheme}._tcp.{host}', falling back to {parts.scheme}://{host}")
         raise FetchError(f"{url}: Host does not resolve")
+    trust = _trust(parts.scheme)
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer, open(destination, "wb") as stream:
+        with urllib.request.urlopen(url, timeout=30, context=trust) as answer, open(destination, "wb") as stream:
             shutil.copyfileobj(answer, stream)
             stamp = answer.headers.get("Last-Modified")
         if stamp:
@@ -67,4 +75,7 @@ def fetch(repository: Repository, name: str, destination: str) -> None:
         raise FetchError(f"{url}: {error.reason}") from error
     except (urllib.error.URLError, OSError) as error:
         cause = getattr(error, "reason", error)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            print(f"Certificate verification failed for /CN={host}", file=sys.stderr, flush=True)
+            raise FetchError(f"{url}: Authentication error") from error
         raise FetchError(f"{url}: {getattr(cause, 'strerror', None) or cause}") from error

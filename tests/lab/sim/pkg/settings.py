@@ -38,6 +38,7 @@ class Repository:
     mirror_type: str = "none"
     signature_type: str = "none"
     pubkey: str = ""
+    fingerprints: str = ""
 
 
 @dataclass
@@ -106,7 +107,8 @@ def load_repositories(settings: Settings) -> None:
             url = url.replace("${" + variable + "}", value)
         settings.repositories.append(Repository(
             name, url.rstrip("/"), str(keys.get("mirror_type", "none")).lower(),
-            str(keys.get("signature_type", "none")).lower(), str(keys.get("pubkey", ""))))
+            str(keys.get("signature_type", "none")).lower(), str(keys.get("pubkey", "")),
+            str(keys.get("fingerprints", ""))))
 
 
 def _merge(found: dict[str, dict[str, Any]], path: str) -> None:

@@ -123,8 +123,9 @@ def _fetch_data(repository: Repository, destination: str) -> bool:
 
 def _process(settings: Settings, repository: Repository, data: str, place: str) -> bool:
     public = repository.pubkey if repository.signature_type == "pubkey" else None
+    known = repository.fingerprints if repository.signature_type == "fingerprints" else None
     try:
-        found = catalogue.load(data, public)
+        found = catalogue.load(data, public, known)
     except (catalogue.CatalogueError, OSError, ValueError, tarfile.TarError) as error:
         warn(f"{error}")
         return _unable(settings, repository)

@@ -71,5 +71,6 @@ def test_the_prompt_is_known_and_stripped(output: bytes, prompt: str | None) -> 
 
 def test_a_refusal_is_told_apart() -> None:
     become = plugin()
-    assert become.check_incorrect_password(b"doas: Operation not permitted\n")
+    assert become.check_incorrect_password(b"doas: Authentication failed\n")
+    assert not become.check_incorrect_password(b"doas: Operation not permitted\n")
     assert become.check_missing_password(b"doas: Authorization required\n")
