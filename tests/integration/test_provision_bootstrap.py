@@ -195,6 +195,34 @@ def test_nothing_at_all_is_done_where_python_is(host: Host) -> None:
     assert host.state() == before
 
 
+def test_check_mode_on_a_host_that_has_python_only(host: Host) -> None:
+    host.bare()
+    host.provision(by_root(host))
+    before = host.state()
+    variables = {
+        "freehyve_pkg_repo": f"{host.mirror}/packages",
+        "freehyve_ccache": "/tank/freehyve/ccache",
+        "builder_host_signing_key": "/root/repo.key",
+        "builder_host_user": "build",
+        "builder_host_user_keys": ["ssh-ed25519 AAAA you@laptop"],
+        "builder_host_sshd_harden": True,
+    }
+    done = host.builder.ansible(PROVISION, "--check", "--diff", "-e", json.dumps(variables))
+    told = re.sub(r"\s+", " ", done.stdout + done.stderr)
+    for task in (
+        "The site's package repository",
+        "Install the packages of a build host",
+        "Load kernel modules, now and at boot",
+        "The workspace",
+        "The key that signs packages",
+        "The build user",
+        "No passwords in sshd",
+    ):
+        assert re.search(rf"builder_host : {re.escape(task)}\] \**.*? changed: \[lab\]", told), told
+    assert host.state() == before
+    assert "PasswordAuthentication no" not in host.sh("cat /etc/ssh/sshd_config; ls /etc/ssh")
+
+
 @dataclass(frozen=True)
 class Refusal:
     says: str

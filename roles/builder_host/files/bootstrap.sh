@@ -29,7 +29,7 @@ quietly() {
 
 if [ ! -x /usr/local/sbin/pkg ]; then
 	if [ -n "$url" ]; then
-		# pkg(7) up to 14.x takes these from the environment; newer ones take the repositories of a directory only.
+		# pkg(7) of 13.2 prefers the environment; that of 15.1 looks there only when it finds no repository in a file.
 		mkdir "$temporary/repos"
 		printf '%s\n' "$conf" >"$temporary/repos/freehyve.conf"
 		REPOS_DIR=$temporary/repos
