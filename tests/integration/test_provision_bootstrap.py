@@ -283,7 +283,7 @@ REFUSALS = {
         prepare=lambda host: own_repository(host, "doas"),
     ),
     "sudo without a rule": Refusal(
-        "cannot become root there: ",
+        "Missing sudo password",
         SUDO,
         prepare=lambda host: own_repository(host, "sudo"),
     ),
