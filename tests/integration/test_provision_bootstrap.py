@@ -275,6 +275,9 @@ REFUSALS = {
     "su without the password": Refusal(
         "asks for the password of root (Timeout", {**SU, "ansible_timeout": 1}, prepare=password
     ),
+    "su on a host that is down": Refusal(
+        "cannot be reached: Failed to connect to the host via ssh", {**SU, "ansible_port": 1}
+    ),
     "su outside wheel": Refusal("only members of wheel become root", {**SU, "ansible_user": "out"}),
     "no doas": Refusal("cannot become root there: doas: Command not found", DOAS),
     "doas without a rule": Refusal(
