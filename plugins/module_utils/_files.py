@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import re
+import stat
 import tempfile
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 
 CHUNK = 1 << 20  # bytes
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # what mkstemp(3) of Python makes of a name
 
 
 def sha256_file(path: str) -> str:
@@ -44,19 +48,58 @@ def replace_file(temporary: str, path: str) -> None:
     fsync_directory(os.path.dirname(path) or ".")
 
 
+def _temporary(directory: str, base: str) -> Tuple[int, str]:
+    """A new file for what will be ``base``, locked: nobody takes it for what a dead writer left (see :func:`left`)."""
+    while True:
+        fd, temporary = tempfile.mkstemp(prefix=f".{base}.", dir=directory)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.fstat(fd).st_nlink:
+            return fd, temporary
+        # Somebody tidied up between the two.
+        os.close(fd)
+
+
+def left(directory: str) -> List[str]:
+    """Temporary files of :func:`write_file` whose writer is dead."""
+    try:
+        names = sorted(name for name in os.listdir(directory) if _TEMPORARY.fullmatch(name))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [path for path in (os.path.join(directory, name) for name in names) if _unlocked(path)]
+
+
+def _unlocked(path: str) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return False
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
 def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
     """Write a small file atomically."""
     directory = os.path.dirname(path) or "."
-    fd, temporary = tempfile.mkstemp(prefix="." + os.path.basename(path) + ".", dir=directory)
+    fd, temporary = _temporary(directory, os.path.basename(path))
     try:
-        with os.fdopen(fd, "wb") as stream:
-            stream.write(data)
-        os.chmod(temporary, mode)
+        rest = data
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        os.fchmod(fd, mode)
         replace_file(temporary, path)
     except BaseException:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+    finally:
+        os.close(fd)
 
 
 def dump_json(value: Dict[str, Any]) -> bytes:
@@ -91,6 +134,7 @@ __all__ = [
     "CHUNK",
     "dump_json",
     "fsync_directory",
+    "left",
     "read_json",
     "replace_file",
     "sha256_file",

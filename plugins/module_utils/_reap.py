@@ -11,6 +11,7 @@ temporary files of the workspace: pools are exported. What cannot be undone keep
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import time
@@ -28,12 +29,14 @@ from ansible_collections.freehyve.builder.plugins.module_utils import (
     _zpool,
 )
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
+from ansible_collections.freehyve.builder.plugins.module_utils._files import left
 from ansible_collections.freehyve.builder.plugins.module_utils._layers import KEY_PROPERTY
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
 
 PATIENCE = 30.0  # seconds: an orphaned tar or zfs receive ends, what a person left open does not
 COMMAND_SECONDS = 120.0  # a pool without its device answers never
+HALF_WRITTEN = "left by a writer that is dead"
 _BUSY = ("busy", "Resource temporarily unavailable")
 
 
@@ -312,6 +315,22 @@ def _why(lease: _lease.Lease) -> str:
     return f"left by {lease.holder}, which is dead"
 
 
+def scraps(workspace: str) -> List[str]:
+    """Half-written small files whose writer is dead, where a build writes such files."""
+    places = ("stages", "leases", "images/*", "jobs/*", "poudriere/etc/poudriere.d/jails/*", "record")
+    root = glob.escape(workspace)
+    return [path for place in places for here in sorted(glob.glob(os.path.join(root, place))) for path in left(here)]
+
+
+def _sweep(workspace: str) -> List[Step]:
+    steps = []
+    for path in scraps(workspace):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+            steps.append(Step(f"remove {path}", HALF_WRITTEN))
+    return steps
+
+
 def look(runner: Runner, directory: str, workspace: str) -> Reaped:
     """What :func:`reap` would do; changes nothing."""
     done = Reaped()
@@ -327,19 +346,22 @@ def look(runner: Runner, directory: str, workspace: str) -> Reaped:
         else:
             done.steps += [Step(item.action, _why(lease)) for item in todo]
             done.steps += [] if todo else [Step(f"forget {lease.title}", "gone")]
+    done.steps += [Step(f"remove {path}", HALF_WRITTEN) for path in scraps(workspace)]
     return done
 
 
 def reap(runner: Runner, directory: str, workspace: str, patience: float = PATIENCE) -> Reaped:
     """Undo what dead owners left below ``workspace``, newest first, waiting ``patience`` seconds for what is busy."""
-    if not stale(runner, directory)[0]:
-        return Reaped(kept=stale(runner, directory)[1])
     done = Reaped()
-    with _lease.alone(directory):
-        found, done.kept = stale(runner, directory)
-        reaper = Reaper(runner, workspace, patience)
-        for lease in found:
-            _one(reaper, lease, done)
+    found, done.kept = stale(runner, directory)
+    if found:
+        with _lease.alone(directory):
+            # Once more: another run may have done it meanwhile.
+            found, done.kept = stale(runner, directory)
+            reaper = Reaper(runner, workspace, patience)
+            for lease in found:
+                _one(reaper, lease, done)
+    done.steps += _sweep(workspace)
     return done
 
 
@@ -360,4 +382,4 @@ def _one(reaper: Reaper, lease: _lease.Lease, done: Reaped) -> None:
     _lease.drop(lease)
 
 
-__all__ = ["PATIENCE", "Foreign", "Kept", "Reaped", "Reaper", "Todo", "look", "reap", "stale"]
+__all__ = ["PATIENCE", "Foreign", "Kept", "Reaped", "Reaper", "Todo", "look", "reap", "scraps", "stale"]

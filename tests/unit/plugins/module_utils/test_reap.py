@@ -373,3 +373,17 @@ def test_what_cannot_be_told_is_an_error_of_the_tool(host: Host) -> None:
     lease = _lease.Lease("bulk", "j-t", _lease.Owner(1, "", ""), None, 1, "/x")
     with pytest.raises(ToolError, match="names no job"):
         reaper.plan(lease)
+
+
+def test_half_written_files_of_the_dead_go_and_those_of_the_living_stay(host: Host) -> None:
+    stages = host.workspace / "stages"
+    stages.mkdir()
+    dead, alive, other = stages / ".a.json.abcd1234", stages / ".b.json.abcd1234", stages / ".keep"
+    for path in (dead, alive, other):
+        path.touch()
+    with open(alive, "rb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        planned = _reap.look(host.runner(), host.leases, str(host.workspace))
+        assert [step.action for step in planned.steps] == [f"remove {dead}"]
+        assert host.reap() == ([f"remove {dead}"], [])
+    assert (dead.exists(), alive.exists(), other.exists()) == (False, True, True)
