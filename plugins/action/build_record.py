@@ -30,6 +30,7 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._record_stages im
 from ansible_collections.freehyve.builder.plugins.plugin_utils._record_text import summary
 from ansible_collections.freehyve.builder.plugins.plugin_utils._remote_call import call
 
+FACTS = "freehyve_builder"
 GALAXY = Path(__file__).resolve().parents[2]
 
 display = Display()
@@ -76,6 +77,21 @@ def results_in(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
 def tags_of(task_vars: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """Tags that the run asks for, and those that it skips."""
     return list(task_vars.get("ansible_run_tags") or ()), list(task_vars.get("ansible_skip_tags") or ())
+
+
+def past(arguments: Mapping[str, Any], dest: Path) -> dict[str, Any] | None:
+    """The last record of this image."""
+    return last_record(dest, arguments["file"], arguments["image"])
+
+
+def builder_of(task_vars: Mapping[str, Any]) -> str:
+    """Name of the builder; a host that stands for an image names its own."""
+    return str(task_vars.get("freehyve_image_builder") or task_vars.get("inventory_hostname", "builder"))
+
+
+def facts_of(task_vars: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What builder_facts found, or what a play made known of the host."""
+    return mapping(mapping(task_vars.get("ansible_facts")).get(FACTS) or task_vars.get(FACTS))
 
 
 def worked(results: Mapping[str, Any]) -> bool:
@@ -150,7 +166,7 @@ class ActionModule(ActionBase):
         """What the stages would do, and how long that took the last time."""
         host = task_vars.get("inventory_hostname", "builder")
         stages = stages_of(results_in(arguments), *tags_of(task_vars))
-        lines = plan_table(f"{host}: plan", stages, expected_seconds(last_record(dest)))
+        lines = plan_table(f"{host}: plan", stages, expected_seconds(past(arguments, dest)))
         for line in lines:
             display.display(line)
         return lines
@@ -163,7 +179,7 @@ class ActionModule(ActionBase):
         put(path, json_of(record))
 
     def _given(self, arguments: dict[str, Any], dest: Path, task_vars: dict[str, Any]) -> Given:
-        facts = mapping(mapping(task_vars.get("ansible_facts")).get("freehyve_builder"))
+        facts = facts_of(task_vars)
         results = results_in(arguments)
         if worked(results):
             facts = self._fresh(facts, task_vars) or facts
@@ -172,7 +188,7 @@ class ActionModule(ActionBase):
         run_tags, skip_tags = tags_of(task_vars)
         return Given(
             names=Names(mastername=arguments["mastername"], **arguments["image"]),
-            builder=str(task_vars.get("inventory_hostname", "builder")),
+            builder=builder_of(task_vars),
             facts=facts,
             results=results,
             started=finished - age,
@@ -187,7 +203,7 @@ class ActionModule(ActionBase):
                 "ansible-core": ansible_version,
                 "python": platform.python_version(),
             },
-            previous=last_record(dest),
+            previous=past(arguments, dest),
         )
 
     def _fresh(self, facts: Mapping[str, Any], task_vars: dict[str, Any]) -> Mapping[str, Any]:
@@ -199,7 +215,7 @@ class ActionModule(ActionBase):
             answer = call(self, "builder_facts", wanted, task_vars)
         except AnsibleConnectionFailure:
             return {}
-        return mapping(mapping(answer.get("ansible_facts")).get("freehyve_builder"))
+        return facts_of(answer)
 
     def _sbom(self, record: dict[str, Any], given: Given, dest: Path) -> dict[str, Any]:
         layer = given.receipt("layer-packages")

@@ -22,17 +22,29 @@ def read_record(path: str | Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and value.get("schema") == SCHEMA else None
 
 
-def last_record(directory: str | Path) -> dict[str, Any] | None:
-    """The record in a version's directory of results, else the newest one of another version beside it."""
+def _identity(record: Mapping[str, Any]) -> tuple[Any, Any]:
+    image = record.get("image")
+    return (image.get("name"), image.get("arch")) if isinstance(image, Mapping) else (None, None)
+
+
+def last_record(
+    directory: str | Path, file: str = RECORD, image: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """The record in a version's directory of results, else the newest one of other versions beside it.
+
+    :param image: name and arch of the image; a record of another version must be of the same.
+    """
     place = Path(directory)
-    own = read_record(place / RECORD)
+    own = read_record(place / file)
     if own is not None:
         return own
     try:
-        others = sorted(place.parent.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime, reverse=True)
+        others = sorted(place.parent.glob("*/build*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     except OSError:
         return None
-    return next((record for record in map(read_record, others) if record is not None), None)
+    wanted = None if image is None else _identity({"image": image})
+    records = (record for record in map(read_record, others) if record is not None)
+    return next((record for record in records if wanted is None or _identity(record) == wanted), None)
 
 
 def expected_seconds(record: Mapping[str, Any] | None) -> dict[str, float]:

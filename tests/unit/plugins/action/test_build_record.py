@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.freehyve.builder.plugins.action.build_record import (
+    builder_of,
     collection_version,
+    facts_of,
     json_of,
     needs_of,
     places,
@@ -60,6 +62,17 @@ def test_files_are_written_whole_and_only_when_they_differ(tmp_path: Path) -> No
     assert path.stat().st_mtime_ns == before
     assert path.stat().st_mode & 0o777 == 0o644
     assert os.listdir(tmp_path) == ["build.json"]
+
+
+def test_host_that_stands_for_an_image_names_its_builder() -> None:
+    assert builder_of({"inventory_hostname": "factory"}) == "factory"
+    assert builder_of({"inventory_hostname": "factory/x", "freehyve_image_builder": "factory"}) == "factory"
+
+
+def test_facts_are_found_where_ansible_keeps_them() -> None:
+    assert facts_of({"ansible_facts": {"freehyve_builder": {"cpus": 1}}}) == {"cpus": 1}
+    assert facts_of({"ansible_facts": {}, "freehyve_builder": {"cpus": 2}}) == {"cpus": 2}
+    assert facts_of({"failed": True}) == {}
 
 
 def test_places_of_this_controller() -> None:

@@ -162,6 +162,21 @@ def test_past_records(tmp_path: Path) -> None:
     assert (own["version"], newest["version"]) == ("0.1.0", "0.0.8")
 
 
+def test_past_record_of_another_version_is_of_the_same_image(tmp_path: Path) -> None:
+    for number, (file, name) in enumerate((("build-a.json", "a"), ("build-b.json", "b"), ("build-b.cdx.json", "a"))):
+        (tmp_path / "0.1.0").mkdir(exist_ok=True)
+        path = tmp_path / "0.1.0" / file
+        path.write_text(json.dumps({"schema": 1, "image": {"name": name, "arch": "amd64"}}), encoding="utf-8")
+        os.utime(path, (1000 + number, 1000 + number))
+    found = last_record(tmp_path / "0.2.0", "build-a.json", {"name": "a", "arch": "amd64", "version": "0.2.0"})
+    assert found is not None
+    assert found["image"]["name"] == "a"
+    assert last_record(tmp_path / "0.2.0", "build.json", {"name": "a", "arch": "arm64/aarch64"}) is None
+    own = last_record(tmp_path / "0.1.0", "build-b.json", {"name": "x"})
+    assert own is not None
+    assert own["image"]["name"] == "b"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 2}', "\xff"])
 def test_what_is_no_record(tmp_path: Path, text: str) -> None:
     (tmp_path / "build.json").write_bytes(text.encode("latin-1"))
