@@ -28,6 +28,7 @@ KINDS = {
     "freebsd-zfs": ("zfs", "ZFS pool"),
     "freebsd-ufs": ("zfs", "UFS"),
 }
+SIZES = ("quota", "recordsize", "refquota", "refreservation", "reservation", "volblocksize", "volsize")
 DEEPEST = 12  # levels of the tree of datasets
 
 
@@ -148,7 +149,7 @@ def _add(root: Dataset, path: str, about: str, item: Mapping[str, Any]) -> None:
         mountpoint = line(item["mountpoint"], 200)
     elif mountpoint:
         mountpoint = f"{mountpoint.rstrip('/')}/{steps[-1]}"
-    properties = [(line(key, 60), line(value, 120)) for key, value in sorted(table(item.get("properties")).items())]
+    properties = [(line(key, 60), _value(key, value)) for key, value in sorted(table(item.get("properties")).items())]
     before = _child(node, steps[-1])
     made = Dataset(steps[-1], about, mountpoint, properties, before.children if before else [])
     if before:
@@ -156,6 +157,12 @@ def _add(root: Dataset, path: str, about: str, item: Mapping[str, Any]) -> None:
         node.children[node.children.index(before)] = made
     else:
         node.children.append(made)
+
+
+def _value(name: str, value: Any) -> str:
+    """A property's value; zfs(8) gives those that are sizes in bytes."""
+    text = line(value, 120)
+    return size(text) if name in SIZES and text.isdigit() else text
 
 
 def _child(node: Dataset, name: str) -> Dataset | None:

@@ -77,7 +77,7 @@ def ports(record: Mapping[str, Any]) -> dict[str, Any]:
                 "origin": line(item.get("origin"), 120),
                 "pkgname": pkgname,
                 "phase": line(item.get("phase"), 60),
-                "error": line(item.get("error"), 120),
+                "error": "" if item.get("error") == item.get("phase") else line(item.get("error"), 120),
                 "took": duration(item.get("seconds")),
                 "allowed": item.get("allowed") is True,
                 "log": log_excerpt(item.get("log")),

@@ -171,7 +171,7 @@ def builds(record: Mapping[str, Any]) -> dict[str, Any]:
     ]
     note = f"{count(len(timed), 'port')}, {duration(sum(seconds for seconds, _port, _failed in timed))} of work"
     if drawn:
-        note += f" in {duration(end)}, up to {len(drawn)} at a time"
+        note += f" in {duration(end)}, {'one' if len(drawn) == 1 else f'up to {len(drawn)}'} at a time"
     note += "." if ports.get("this_run") is not False else ", in an earlier run."
     if drawn and len(placed) < len(timed):
         note += f" {len(timed) - len(placed):,} are not drawn."

@@ -211,11 +211,18 @@ def test_the_tree_of_datasets() -> None:
 
 
 def test_a_dataset_may_come_before_its_parent() -> None:
-    datasets = [{"name": "a/b/c", "mountpoint": None}, {"name": "a", "mountpoint": "/a"}, {"name": "/".join("x" * 500)}]
+    datasets: list[Record] = [
+        {"name": "a/b/c", "mountpoint": None},
+        {"name": "a", "mountpoint": "/a"},
+        {"name": "/".join("x" * 500)},
+    ]
+    datasets[1]["properties"] = {"refreservation": "33554432", "quota": "none", "canmount": "1024"}
     tree = pool_tree({"name": "pool", "datasets": datasets})
     assert tree is not None
     assert tree.children[0].mountpoint == "/a"
     assert tree.children[0].children[0].children[0].name == "c"
+    properties = [("canmount", "1024"), ("quota", "none"), ("refreservation", "32 MiB")]
+    assert tree.children[0].properties == properties
 
 
 def test_a_log_is_cut_to_what_can_be_read() -> None:
