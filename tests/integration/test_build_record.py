@@ -101,6 +101,12 @@ def test_run_without_work(site: Site, first: tuple[Run, dict[str, Any]]) -> None
     assert {stage["name"]: stage["work_seconds"] for stage in told["stages"]} == work
 
 
+def test_report_tells_of_the_run(site: Site, first: tuple[Run, dict[str, Any]]) -> None:
+    page = (site.artifacts / "report.html").read_text(encoding="utf-8")
+    assert f"<title>freehyve {VERSION}: build report</title>" in page
+    assert all(row["sha256"] in page for row in [*first[1]["artifacts"], first[1]["sbom"]])
+
+
 def test_check_run_writes_nothing_and_shows_the_plan(site: Site, first: tuple[Run, dict[str, Any]]) -> None:
     before = (site.artifacts / "build.json").read_bytes()
     (site.overlay / "etc" / "motd.template").write_text("Planned.\n", encoding="utf-8")
