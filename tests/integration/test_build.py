@@ -17,6 +17,7 @@ from tests.integration.build_site import FIRST, IMAGE, MORE, VERSION, Site, open
 from tests.integration.state import state_of
 
 RESULTS = {f"{IMAGE}.raw.zst", f"{IMAGE}.qcow2.zst", f"{IMAGE}.zfs.zst", "SHA256SUMS"}
+RESULTS |= {"build.json", f"{IMAGE}.cdx.json", "report.html"}
 # What a changed overlay makes again, and what a changed package list makes again before that.
 AFTER_SYSTEM = ["Layers", "Pool of the image", "EFI system partition", "Disk images"]
 AFTER_SYSTEM += ["Compress the images", "Full stream of the release"]
