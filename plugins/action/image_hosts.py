@@ -55,7 +55,7 @@ def inherited(variables: Mapping[str, Any]) -> dict[str, Any]:
 
     A variable whose template cannot be worked out here stays what its group says.
     """
-    facts = variables["ansible_facts"] if "ansible_facts" in variables else {}
+    facts = variables.get("ansible_facts", {})
     found: dict[str, Any] = {}
     for name in variables:
         if name in C.INTERNAL_STATIC_VARS or name in OWN or name in facts or str(name).startswith("__"):

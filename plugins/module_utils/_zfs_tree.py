@@ -344,8 +344,14 @@ def execute(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Dict
         else plan_absent(items, observed, params["allow_destroy"])
     )
     if not check_mode:
-        for step in steps:
-            runner.run(step.argv, failed=f"dataset '{step.argv[-1]}': {step.action.split()[0]} failed")
+        try:
+            for step in steps:
+                runner.run(step.argv, failed=f"dataset '{step.argv[-1]}': {step.action.split()[0]} failed")
+        except ToolError as exc:
+            if not present or "dataset already exists" not in exc.stderr:
+                raise
+            # Another build made it since we looked; what is left is planned anew, and there is less of it each time.
+            return execute(runner, params, check_mode)
     before, after = views(items, observed, steps, present)
     return {
         "changed": bool(steps),

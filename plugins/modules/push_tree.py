@@ -242,7 +242,8 @@ class Writer:
 
     def _directory(self, full: str) -> None:
         if not os.path.isdir(full):
-            os.makedirs(full, mode=0o755)
+            # Another build may push the same tree at this moment.
+            os.makedirs(full, mode=0o755, exist_ok=True)
             os.chmod(full, 0o755)
             self._own(full)
 

@@ -203,9 +203,8 @@ def _check_release(image: Image, builders: Sequence[Builder]) -> None:
     for builder in builders:
         release = str(builder.wants(image)["freehyve_release"])
         if release_order(release) is None:
-            raise ToolError(
-                f"image '{_title(image, builders)}': release '{release}' has an unknown form; write it like 15.1-RELEASE"
-            )
+            title = _title(image, builders)
+            raise ToolError(f"image '{title}': release '{release}' has an unknown form; write it like 15.1-RELEASE")
 
 
 def _title(image: Image, builders: Sequence[Builder]) -> str:
@@ -257,8 +256,8 @@ def _check_apart(chosen: Sequence[Assigned]) -> None:
             for setting in _shared(one, other):
                 if one.settings.get(setting) != other.settings.get(setting):
                     raise ToolError(
-                        f"images '{other.image}' and '{one.image}': have different {setting}, which {one.builder} keeps "
-                        f"once for both; set it once, or give one of them its own freehyve_workspace"
+                        f"images '{other.image}' and '{one.image}': have different {setting}, which {one.builder} "
+                        f"keeps once for both; set it once, or give one of them its own freehyve_workspace"
                     )
 
 
