@@ -14,7 +14,10 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._progress_text im
 
 COLUMNS = 100
 REASONS = 3
-PART = re.compile(r"/\S+: not made yet")
+# Reasons that say only that a part is behind what makes the whole new.
+PART = re.compile(r"(/\S+: )?not made yet|made from other inputs|parent: \S+ -> \S+|pool content: \S+ -> \S+")
+# A stage that looks at files which will be made anew, and for now are as they were.
+FOLLOWS = {"fetch": ("image", "update")}
 WORDS = {
     "ran": "will run",
     "current": "up to date",
@@ -54,7 +57,6 @@ def reasons_of(stage: Stage) -> str:
     """Reasons in words, the first few of them."""
     found = [clean(part) for reason in stage.reasons for part in reason.split("; ")]
     found = list(dict.fromkeys(part for part in found if part))
-    # That the parts of an image are not made yet follows from what makes the image new, unless it is all there is.
     found = [part for part in found if not PART.fullmatch(part)] or found
     more = f"; and {len(found) - REASONS} more" if len(found) > REASONS else ""
     return "; ".join(found[:REASONS]) + more
@@ -74,11 +76,15 @@ def rows_of(stages: Sequence[Stage]) -> list[Row]:
             row, broken = Row(stage.name, "failed", clean(stage.message or "")), True
         elif stage.state == "ran":
             row = Row(stage.name, "ran", reasons_of(stage))
-        elif stage.state == "pending" and before and not broken:
+        elif before and not broken and (stage.state == "pending" or _follows(stage, before)):
             row = Row(stage.name, "ran", f"works on what the stage {before} will make")
         before = row.name if row.state == "ran" else before
         rows.append(row)
     return rows
+
+
+def _follows(stage: Stage, before: str) -> bool:
+    return stage.state == "current" and before in FOLLOWS.get(stage.name, ())
 
 
 def expected_of(row: Row, expected: Mapping[str, float]) -> str:

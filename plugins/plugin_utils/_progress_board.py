@@ -55,7 +55,11 @@ class Work:
         if event is None:
             return f"{self.stage} {clock(now - self.begun)}  {self.task}".lstrip()
         label = self.stage or clean(event.get("task") or "")
-        return f"{label} {clock(now - self.begun)}  {body(event, self.meter.rate, now - self.heard)}".lstrip()
+        words = body(event, self.meter.rate, now - self.heard)
+        if not event.get("bulk") and event.get("done") is None and words != self.task:
+            # The last line of a log says little without what is being done.
+            words = f"{self.task}: {words}"
+        return f"{label} {clock(now - self.begun)}  {words}".lstrip()
 
 
 class Board:

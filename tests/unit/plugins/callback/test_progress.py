@@ -98,9 +98,9 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
 def test_an_event_of_a_worker_is_drawn_and_goes_with_its_task(lab: Lab) -> None:
     lab.live.start("one", "Build the packages", "package_bulk")
     lab.send("one", text="starting")
-    lab.until(lambda lines: lines == ["one  packages 0:00  starting"])
+    lab.until(lambda lines: lines == ["one  packages 0:00  Build the packages: starting"])
     lab.display.display("TASK [x]")
-    lab.until(lambda lines: lines == ["TASK [x]", "one  packages 0:00  starting"])
+    lab.until(lambda lines: lines == ["TASK [x]", "one  packages 0:00  Build the packages: starting"])
     lab.live.end("one")
     lab.display.display("changed: [one]")
     lab.until(lambda lines: lines == ["TASK [x]", "changed: [one]", ""])
@@ -137,7 +137,7 @@ def test_a_line_that_is_not_finished_is_left_alone(lab: Lab) -> None:
     time.sleep(0.3)
     assert lab.look() == ["half a"]
     lab.display.display("line")
-    lab.until(lambda lines: lines == ["half a line", "one  packages 0:00  at work"])
+    lab.until(lambda lines: lines == ["half a line", "one  packages 0:00  Build: at work"])
 
 
 def test_a_prompt_has_the_terminal_for_itself(lab: Lab) -> None:
@@ -162,7 +162,7 @@ def test_nonsense_in_the_pipe_is_ignored(lab: Lab) -> None:
     ):
         os.write(pipe, data)
     lab.send("one", text="at work")
-    lab.until(lambda lines: lines == ["one  packages 0:00  at work"])
+    lab.until(lambda lines: lines == ["one  packages 0:00  Build: at work"])
 
 
 def test_the_end_leaves_everything_as_it_was(lab: Lab) -> None:

@@ -71,12 +71,21 @@ def test_reasons_are_told_once_and_not_for_every_part_of_an_image() -> None:
     parts = "/w/a/esp.img: not made yet; /w/a/pool.raw: not made yet"
     assert reasons_of(Found("image", "ran", ["not made yet", f"not made yet; {parts}", parts])) == "not made yet"
     assert reasons_of(Found("image", "ran", [parts])) == parts
+    why = [
+        "overlay: etc/rc.conf changed",
+        "made from other inputs; parent: w/layers/system-c56... -> w/layers/system-46e...",
+    ]
+    assert reasons_of(Found("image", "ran", why)) == "overlay: etc/rc.conf changed"
 
 
 def test_a_stage_without_anything_to_look_at_yet_will_run() -> None:
     stages = [Found("image", "ran", ["x"]), Found("update", "pending"), Found("fetch", "pending")]
     assert [row.state for row in rows_of(stages)] == ["ran"] * 3
     assert rows_of(stages)[1].why == "works on what the stage image will make"
+    stages = [Found("image", "ran", ["x"]), Found("update", "skipped"), Found("fetch", "current")]
+    assert [row.state for row in rows_of(stages)] == ["ran", "skipped", "ran"]
+    stages = [Found("image", "current"), Found("update", "current"), Found("fetch", "current")]
+    assert [row.state for row in rows_of(stages)] == ["current"] * 3
     stages = [Found("packages", "ran", ["x"]), Found("image", "failed", [], "no"), Found("update", "pending")]
     assert [row.state for row in rows_of(stages)] == ["ran", "failed", "pending"]
     assert rows_of(stages)[2].why == "an earlier stage fails"

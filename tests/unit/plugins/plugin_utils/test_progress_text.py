@@ -251,7 +251,7 @@ def test_a_builder_whose_clock_is_ahead_has_worked_since_its_task_began(since: o
     board = Board()
     board.start("one", "Look", "disk_image", 100.0)
     board.event("one", {"task": "t", "state": "running", "text": "x", "since": since}, 101.0)
-    assert board.lines(120.0, 80, 24) == [f"one  image {expected}  x"]
+    assert board.lines(120.0, 80, 24) == [f"one  image {expected}  Look: x"]
 
 
 def test_a_job_goes_on_being_as_old_as_it_is() -> None:
