@@ -43,17 +43,17 @@ class Partition:
     start: str
     size: str
     share: str
-    bar: drawings.Bar
+    extent: drawings.Bar
 
     @property
     def at(self) -> float:
         """Where its leader begins: at the middle of what is narrow, near the left edge of what is wide."""
-        return self.bar.middle if self.bar.width < 4 else self.bar.x + 2
+        return self.extent.middle if self.extent.width < 4 else self.extent.x + 2
 
     @property
     def left(self) -> bool:
         """Whether its name stands left of the leader, because there is no room at its right."""
-        return self.bar.x > 55
+        return self.extent.x > 55
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def disk(record: Mapping[str, Any]) -> dict[str, Any]:
     pool = table(geometry.get("pool"))
     shown = partitions(geometry)
     whole, scheme = size(geometry.get("size")), line(geometry.get("scheme"), 40).upper()
-    widened = enumerate_words([str(part.number) for part in shown if part.bar.widened])
+    widened = enumerate_words([str(part.number) for part in shown if part.extent.widened])
     exception = f", but for {widened}, which would not be seen" if widened else ""
     features = line(pool.get("compatibility"), 80) or "the newest OpenZFS"
     return {
@@ -102,7 +102,7 @@ def partitions(geometry: Mapping[str, Any]) -> list[Partition]:
     total = max([number(geometry.get("size")) or 0.0, *(start + length for start, length in extents)])
     bars = drawings.strip(extents, total)
     shown = []
-    for place, ((start, length, part), bar) in enumerate(zip(placed, bars, strict=True), 1):
+    for place, ((start, length, part), extent) in enumerate(zip(placed, bars, strict=True), 1):
         name = line(part.get("type"), 40)
         kind, about = KINDS.get(name, ("other", ""))
         if name == "freebsd-zfs" and pool:
@@ -117,7 +117,7 @@ def partitions(geometry: Mapping[str, Any]) -> list[Partition]:
                 start=size(start),
                 size=size(length),
                 share=f"{share:.2g} %" if share < 10 else f"{share:.0f} %",
-                bar=bar,
+                extent=extent,
             )
         )
     return shown

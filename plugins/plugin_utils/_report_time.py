@@ -49,7 +49,7 @@ class Stage:
     state: str
     state_text: str
     took: str
-    bar: drawings.Bar | None
+    extent: drawings.Bar | None
     label: str
     reasons: Sequence[str]
     made: str  # when, and in what time, an earlier run did the work that this one did not have to
@@ -63,7 +63,7 @@ class Port:
     origin: str
     pkgname: str
     took: str
-    bar: drawings.Bar
+    extent: drawings.Bar
     failed: bool
     rank: int = 0
     at: str = ""
@@ -81,7 +81,7 @@ def stages(record: Mapping[str, Any]) -> dict[str, Any]:
     start = 0.0
     for item, length in zip(items, lengths, strict=True):
         state = line(item.get("state"))
-        bar = drawings.span(start, length, total) if length > 0 else None
+        extent = drawings.span(start, length, total) if length > 0 else None
         began = f", begun after {duration(start)}" if start > 0 else ""
         name = line(item.get("name"), 60)
         heading = STAGES.get(name, name or "a stage")
@@ -93,7 +93,7 @@ def stages(record: Mapping[str, Any]) -> dict[str, Any]:
                 state=state,
                 state_text=text,
                 took=duration(item.get("seconds")),
-                bar=bar,
+                extent=extent,
                 label=f"{heading}: {text}, {duration(length)}{began}",
                 reasons=_reasons(item),
                 made="" if ran or item.get("made") is None else when(item.get("made")),
@@ -161,8 +161,8 @@ def builds(record: Mapping[str, Any]) -> dict[str, Any]:
     ranks = {id(port): rank for rank, (_seconds, port, _failed) in enumerate(timed[:LONGEST_PORTS], 1)}
     drawn: list[list[Port]] = [[] for _row in range(max(row_of, default=-1) + 1)]
     for (start, seconds), (_seconds, port, failed), row in zip(jobs, placed, row_of, strict=True):
-        bar = drawings.span(start, seconds, end, least=0.2)
-        drawn[row].append(_port(port, seconds, failed, bar, ranks.get(id(port), 0), start))
+        extent = drawings.span(start, seconds, end, least=0.2)
+        drawn[row].append(_port(port, seconds, failed, extent, ranks.get(id(port), 0), start))
     most = timed[0][0] if timed else 0.0
     longest = [
         _port(port, seconds, failed, drawings.span(0.0, seconds, most), rank)
@@ -176,7 +176,7 @@ def builds(record: Mapping[str, Any]) -> dict[str, Any]:
     if drawn and len(placed) < len(timed):
         note += f" {len(timed) - len(placed):,} are not drawn."
     return {
-        "lanes": [sorted(lane, key=lambda port: port.bar.x) for lane in drawn],
+        "lanes": [sorted(lane, key=lambda port: port.extent.x) for lane in drawn],
         "ticks": _ticks(end),
         "longest": longest,
         "count": len(timed),
@@ -186,13 +186,13 @@ def builds(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _port(
-    port: Mapping[str, Any], seconds: float, failed: bool, bar: drawings.Bar, rank: int, start: float | None = None
+    port: Mapping[str, Any], seconds: float, failed: bool, extent: drawings.Bar, rank: int, start: float | None = None
 ) -> Port:
     return Port(
         origin=line(port.get("origin"), 120),
         pkgname=line(port.get("pkgname"), 120),
         took=duration(seconds),
-        bar=bar,
+        extent=extent,
         failed=failed,
         rank=rank,
         at="" if start is None else duration(start),

@@ -142,7 +142,7 @@ def test_the_verdict(record: Record, word: str, text: str) -> None:
 
 def test_stages_follow_one_another() -> None:
     found = stages(example())
-    bars = [stage.bar for stage in found["items"]]
+    bars = [stage.extent for stage in found["items"]]
     assert all(bars)
     assert all(left.end <= right.x + 0.5 for left, right in itertools.pairwise(bars))
     assert [stage.state for stage in found["items"]][:3] == ["current", "current", "ran"]

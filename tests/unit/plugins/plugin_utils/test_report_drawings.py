@@ -71,24 +71,24 @@ def test_partitions_keep_their_places() -> None:
     mib, gib = 1 << 20, 1 << 30
     extents = [(mib, 256 << 10), (2 * mib, 33 * mib), (35 * mib, gib), (35 * mib + gib, 7 * gib - 36 * mib)]
     bars = strip(extents, 8 * gib)
-    assert [bar.widened for bar in bars] == [True, True, False, False]
+    assert [extent.widened for extent in bars] == [True, True, False, False]
     assert all(left.end <= right.x + 1e-9 for left, right in itertools.pairwise(bars))
     assert bars[3].width == pytest.approx(100 * 7 / 8, abs=3.5)
     assert bars[3].end == pytest.approx(100, abs=0.1)
 
 
 def test_free_space_is_left_free() -> None:
-    (bar,) = strip([(0, 25)], 100)
-    assert (bar.x, bar.width) == (0, 25)
+    (extent,) = strip([(0, 25)], 100)
+    assert (extent.x, extent.width) == (0, 25)
     assert strip([], 100) == []
     assert strip([(0, 0)], 0) == [Bar(0, 0)]
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e12), st.floats(0, 1e12)), max_size=20), st.floats(0, 1e12))
 def test_no_partition_leaves_the_disk(extents: list[tuple[float, float]], total: float) -> None:
-    for bar in strip(sorted(extents), total):
-        assert bar.x >= -1e-6
-        assert bar.end <= 100.001
+    for extent in strip(sorted(extents), total):
+        assert extent.x >= -1e-6
+        assert extent.end <= 100.001
 
 
 def test_jobs_that_overlap_are_in_different_lanes() -> None:
