@@ -58,7 +58,7 @@ class Browser:
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=height,
-            deviceScaleFactor=2 if size == PHONE else 1,
+            deviceScaleFactor=1.5 if size == PHONE else 1,
             mobile=size == PHONE,
         )
         features = [{"name": "prefers-color-scheme", "value": scheme}]
