@@ -239,6 +239,7 @@ def test_a_pool_that_is_not_there_is_one_line(provisioned: tuple[Builder, list[s
 def test_what_carries_something_is_refused_without_consent(
     provisioned: tuple[Builder, list[str], Path], disk: str
 ) -> None:
+    """What the module refuses besides stands in targets/host_pool."""
     builder, _arguments, _place = provisioned
 
     def pool(device: str, *more: str, check: bool = False) -> str:
@@ -248,13 +249,9 @@ def test_what_carries_something_is_refused_without_consent(
 
     refusing = f"disk '{disk}': refusing to make pool 'nosuch' of it, it carries"
     assert "disk 'vtbd1': refusing to make pool 'nosuch' of it, it is in use" in pool("vtbd1")
-    assert "disk 'da99': is not on the builder; it has" in pool("da99")
     builder.run(["newfs_msdos", f"/dev/{disk}"])
     assert f"{refusing} a FAT file system; name an empty disk, or set builder_host_allow_destroy" in pool(disk)
     builder.run(["zpool", "create", "-f", "other", disk])
-    assert f"disk '{disk}': refusing to make pool 'nosuch' of it, it is in use" in pool(
-        disk, "-e", "builder_host_allow_destroy=true"
-    )
     builder.run(["zpool", "export", "other"])
     assert f"{refusing} the pool 'other'" in pool(disk)
     builder.run(["zpool", "import", "other"])
