@@ -222,7 +222,7 @@ def detached(directory: str) -> int:
     except ToolError as exc:
         outcome = dict(exc.as_result(), failed=True)
         # For a person who reads the log; the controller reads the outcome.
-        print(exc.message, file=sys.stderr)
+        sys.stderr.write(f"{exc.message}\n")
     except Exception as exc:
         # Our mistake or the system's: said in one line, and in full in the log.
         traceback.print_exc()

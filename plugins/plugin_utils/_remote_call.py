@@ -55,7 +55,8 @@ def code() -> str:
         with open(cache, encoding="ascii") as stream:
             return stream.read()
     except FileNotFoundError:
-        text = base64.b64encode(archive()).decode()
+        pass
+    text = base64.b64encode(archive()).decode()
     with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=C.DEFAULT_LOCAL_TMP, delete=False) as made:
         made.write(text)
     os.replace(made.name, cache)
