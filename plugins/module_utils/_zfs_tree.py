@@ -273,8 +273,12 @@ def _settings(
     if item.size is not None:
         steps += _growth(item, dataset)
     mountable = item.properties.get("canmount", dataset.value("canmount")) == "on"
-    if _mounts_somewhere(item) and mountable and "mountpoint" not in differing and dataset.value("mounted") == "no":
-        # What is written to a place that is not mounted is lost from sight as soon as it is.
+    # The properties are read, and the place is one, when this dataset or one above it in the list has a mount point.
+    placed = _mounts_somewhere(item) or dataset.value("mountpoint").startswith("/")
+    moving = "mountpoint" in differing or any("mountpoint" in changing.get(name, ()) for name in ancestors(item.name))
+    if placed and mountable and not moving and dataset.value("mounted") == "no":
+        # What is written to a place that is not mounted is lost from sight as soon as it is; a dataset is there and
+        # not mounted when its mount point could not be made.
         steps.append(Step(f"mount {item.name}", "not mounted", _zfs.mount_argv(item.name)))
     return steps
 

@@ -40,6 +40,16 @@ def _fault_hook() -> None:
         return float(seconds) if kind == "hang" and os.path.basename(argv[0]) == name else min(original(argv), 60.0)
 
     scope["limit_of"] = limit_of
+    runner = scope["Runner"]
+    run_plainly = runner.run
+
+    def run_shorter(self, argv, *args, **more):
+        if limit_of(argv) < 60.0:
+            more["timeout"] = limit_of(argv)
+        return run_plainly(self, argv, *args, **more)
+
+    # A limit that a module gives is a limit too.
+    runner.run = run_shorter
 
     def count(what):
         number = 0

@@ -164,7 +164,11 @@ def create(
             handle.truncate(volsize)
         pools.zvol_nodes(s, pname)
     else:
-        os.makedirs(dataset.directory)
+        try:
+            os.makedirs(dataset.directory)
+        except OSError as error:
+            del pool["datasets"][rel]
+            raise Fail(f"cannot create '{dataset.name}': {_space(error)}") from None
         os.chmod(dataset.directory, 0o755)
     pools.fit(s, pname)
     return dataset

@@ -177,6 +177,13 @@ def test_what_is_to_be_mounted_somewhere_is_mounted(
     assert actions(params, dataset("tank") + dataset("tank/a", mountpoint="/a", **seen), missing=False) == expected
 
 
+def test_what_inherits_its_place_is_mounted_there_too() -> None:
+    params = call(entry("tank/a", properties={"mountpoint": "/a"}), entry("tank/a/b"))
+    there = dataset("tank") + dataset("tank/a", mountpoint="/a", mounted="yes", canmount="on")
+    there += dataset("tank/a/b", mountpoint="/a/b", mounted="no", canmount="on")
+    assert actions(params, there, missing=False) == [("mount tank/a/b", "not mounted")]
+
+
 def test_a_moved_mount_point_is_set_back() -> None:
     params = call(entry("lab/a", properties={"mountpoint": "/persist"}))
     runner = host(params, dataset("lab") + dataset("lab/a", mountpoint="/tank/alt/other"), missing=False)

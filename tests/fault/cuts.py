@@ -1,0 +1,71 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""The SSH connection is cut at every remote execution of a build by ansible-playbook.
+
+Two ways. The line stays dead: run after run gets one execution further than the one before, and is cut there. It comes
+back at once: in one run every execution is cut, and Ansible's next try goes through.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.integration.build_site import Site
+
+HERE = Path(__file__).resolve().parent
+MOST = 60  # executions; a build has fewer than half of it
+
+
+@dataclass
+class Cuts:
+    """What was tried, and what went wrong."""
+
+    executions: int = 0
+    cut: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def build(site: Site, at: str, dead: bool) -> tuple[subprocess.CompletedProcess[str], int, int]:
+    """A build with cuts: how it ended, executions, and those that were cut while they ran."""
+    with tempfile.TemporaryDirectory(prefix="freehyve-cut-") as directory:
+        environment = {
+            "ANSIBLE_SSH_EXECUTABLE": str(HERE / "cutting_ssh"),
+            "ANSIBLE_SSH_RETRIES": "3",
+            "FREEHYVE_CUT": directory,
+            "FREEHYVE_CUT_AT": at,
+            **({"FREEHYVE_CUT_DEAD": "1"} if dead else {}),
+        }
+        done = site.builder.ansible("build.yml", *site.settings(), environment=environment, check=False, timeout=3600)
+        names = {path.name for path in Path(directory).iterdir()}
+    return done, sum(name.isdigit() for name in names), sum(name.endswith(".cut") for name in names)
+
+
+def dead_lines(site: Site, cuts: Cuts, say: Any) -> None:
+    """Cut at the first execution, then at the second … until a run has none left to cut."""
+    for at in range(1, MOST):
+        began = time.monotonic()
+        done, executions, cut = build(site, str(at), dead=True)
+        if executions < at:
+            cuts.executions = executions
+            return
+        cuts.cut += cut
+        if "Traceback" in done.stdout + done.stderr:
+            cuts.wrong.append(f"cut for good at execution {at}: a traceback: {done.stdout[-800:]}{done.stderr[-400:]}")
+        if done.returncode and "unreachable=1" not in done.stdout:
+            cuts.wrong.append(f"cut for good at execution {at}: failed otherwise: {done.stdout[-800:]}")
+        say(f"cut for good at execution {at}: exit status {done.returncode}, {time.monotonic() - began:.0f} s")
+    cuts.wrong.append(f"more than {MOST} executions")
+
+
+def blips(site: Site, cuts: Cuts, say: Any) -> None:
+    """Every execution is cut once, and goes through at the second try."""
+    done, executions, cut = build(site, "all", dead=False)
+    cuts.cut += cut
+    if done.returncode:
+        cuts.wrong.append(f"every execution cut once: exit status {done.returncode}: {done.stdout[-1500:]}")
+    say(f"every execution cut once: {executions} executions, {cut} cut while they ran, exit status {done.returncode}")
