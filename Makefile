@@ -3,14 +3,14 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: help venv demo test test-long test-builder lint unit units integration molecule step bench browser pins changelog clean
+.PHONY: help venv demo test test-long test-builder test-builder-fault lint unit units integration molecule step bench browser pins changelog clean
 .DEFAULT_GOAL := help
 
 help: ## show this help
 	@echo 'freehyve.builder: build bootable FreeBSD images on a remote FreeBSD host'
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-		printf '  make %-14s %s\n' "$$name" "$$text"; done
+		printf '  make %-18s %s\n' "$$name" "$$text"; done
 
 venv: ## make .venv with the pinned tools; as root, install missing system packages
 	@$(PYTHON) tests/tooling/bootstrap
@@ -24,12 +24,16 @@ demo: venv ## build an image in the lab, a simulated builder, and show the artif
 test: browser ## run the whole test suite
 	@$(RUN) tests/tooling/suite test
 
-test-long: venv ## the long tests, which CI runs too: molecule scenarios and provisioning
+test-long: venv ## the long tests, which CI runs too: molecule, provisioning, the fault suite
 	@$(RUN) tests/tooling/suite long
 
 test-builder: venv ## run the same scenarios on FREEHYVE_TEST_BUILDER=user@host:port with FREEHYVE_TEST_KEY=path
 	@test -n "$$FREEHYVE_TEST_BUILDER" || { echo 'make: FREEHYVE_TEST_BUILDER is not set; give it as user@host:port' >&2; exit 1; }
 	@$(RUN) tests/tooling/suite builder
+
+test-builder-fault: venv ## break a build on that builder at every position; hours
+	@test -n "$$FREEHYVE_TEST_BUILDER" || { echo 'make: FREEHYVE_TEST_BUILDER is not set; give it as user@host:port' >&2; exit 1; }
+	@$(RUN) -m tests.fault
 
 lint: venv ## ruff, mypy, yamllint, ansible-lint, changelog
 	@$(RUN) tests/tooling/suite lint

@@ -7,7 +7,35 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .suite import Choice, run
+from .suite import Choice, Suite, run
+
+
+def choice_of(options: argparse.Namespace) -> Choice:
+    one = bool(options.call or options.at or options.kind)
+    return Choice(
+        frozenset(options.call),
+        options.at,
+        options.kind,
+        changes=options.changes or options.at.startswith("p"),
+        commands=not options.only_cuts,
+        cuts=not one or options.only_cuts,
+    )
+
+
+def report(suite: Suite) -> bool:
+    """Print what was tried and what held; whether all did."""
+    tally, cuts = suite.tally, suite.cuts
+    for line in [*tally.lines, *cuts.wrong]:
+        print(line)
+    if tally.tried:
+        print(
+            f"positions: {tally.positions}, cases: {tally.tried} tried, {tally.held} held; "
+            f"run again after {tally.reruns} different states"
+        )
+    if cuts.executions:
+        print(f"connection: {cuts.executions} executions, {cuts.cut} cuts, {len(cuts.wrong)} things wrong")
+    print(f"{suite.seconds:.0f} s")
+    return not tally.lines and not cuts.wrong and tally.tried + cuts.executions > 0
 
 
 def main() -> int:
@@ -16,19 +44,11 @@ def main() -> int:
     parser.add_argument("--at", default="", help="number of a command in it, or of a change: p7")
     parser.add_argument("--kind", default="", help="fail hang before after during full short")
     parser.add_argument("--changes", action="store_true", help="break what Python itself writes, too")
+    parser.add_argument("--only-cuts", action="store_true", help="only cut the connection")
     parser.add_argument("--lanes", type=int, default=2, help="labs side by side (%(default)s)")
     options = parser.parse_args()
-    one = bool(options.at)
-    choice = Choice(frozenset(options.call), options.at, options.kind, options.changes)
-    suite = run(choice, 1 if one else options.lanes, say=lambda text: print(text, flush=True))
-    tally = suite.tally
-    print(
-        f"{tally.tried} tried, {tally.held} held, {tally.missed} not reached, "
-        f"{tally.reruns} different states run again, {suite.seconds:.0f} s"
-    )
-    for line in tally.lines:
-        print(line)
-    return 1 if tally.lines or not tally.tried else 0
+    number = 0 if options.only_cuts else 1 if options.at else options.lanes
+    return 0 if report(run(choice_of(options), number, say=lambda text: print(text, flush=True))) else 1
 
 
 if __name__ == "__main__":

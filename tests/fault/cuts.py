@@ -11,11 +11,14 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tests.integration.build_site import Site
+from tests.integration.state import state_of
+
+from .comparison import Table, unequal
 
 HERE = Path(__file__).resolve().parent
 MOST = 60  # executions; a build has fewer than half of it
@@ -45,13 +48,15 @@ def build(site: Site, at: str, dead: bool) -> tuple[subprocess.CompletedProcess[
     return done, sum(name.isdigit() for name in names), sum(name.endswith(".cut") for name in names)
 
 
-def dead_lines(site: Site, cuts: Cuts, say: Any) -> None:
+def dead_lines(site: Site, cuts: Cuts, say: Callable[[str], None]) -> None:
     """Cut at the first execution, then at the second … until a run has none left to cut."""
     for at in range(1, MOST):
         began = time.monotonic()
         done, executions, cut = build(site, str(at), dead=True)
         if executions < at:
             cuts.executions = executions
+            if done.returncode:
+                cuts.wrong.append(f"not cut any more: exit status {done.returncode}: {done.stdout[-1500:]}")
             return
         cuts.cut += cut
         if "Traceback" in done.stdout + done.stderr:
@@ -62,10 +67,37 @@ def dead_lines(site: Site, cuts: Cuts, say: Any) -> None:
     cuts.wrong.append(f"more than {MOST} executions")
 
 
-def blips(site: Site, cuts: Cuts, say: Any) -> None:
+def leave_nothing(site: Site) -> None:
+    """Forget the build; the next one is a first one."""
+    if site.exists():
+        site.builder.run(["zfs", "destroy", "-r", "-f", site.workspace])
+
+
+def blips(site: Site, cuts: Cuts, say: Callable[[str], None]) -> None:
     """Every execution is cut once, and goes through at the second try."""
     done, executions, cut = build(site, "all", dead=False)
     cuts.cut += cut
     if done.returncode:
         cuts.wrong.append(f"every execution cut once: exit status {done.returncode}: {done.stdout[-1500:]}")
     say(f"every execution cut once: {executions} executions, {cut} cut while they ran, exit status {done.returncode}")
+
+
+def run(site: Site, built: Table, look: Callable[[], Table], say: Callable[[str], None]) -> Cuts:
+    """Both ways, each from nothing, and each must end in what an undisturbed build made.
+
+    :param look: everything below the workspace, as it is now.
+    """
+    cuts = Cuts()
+    for way in (dead_lines, blips):
+        leave_nothing(site)
+        clean = state_of(site.builder)
+        way(site, cuts, say)
+        now = state_of(site.builder)
+        cuts.wrong += [
+            f"{way.__name__}: left behind: {row}"
+            for kind, rows in enumerate(now)
+            for row in rows
+            if row not in clean[kind] and site.workspace not in row
+        ]
+        cuts.wrong += [f"{way.__name__}: {text}" for text in unequal(built, [look()])]
+    return cuts

@@ -9,16 +9,18 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.builders import LAB, Builder, lab_builder, open_builder
 from tests.integration.build_site import Site, open_site
 
-from . import recording
+from . import cuts, recording
+from .comparison import Table, unequal
 from .lane import AgentError, Lane
 
 # What may happen to a command. ``during``: the module is killed and the command goes on without it.
@@ -60,6 +62,7 @@ class Tally:
     held: int = 0
     missed: int = 0
     reruns: int = 0
+    positions: int = 0
     lines: list[str] = field(default_factory=list)
 
 
@@ -71,6 +74,8 @@ class Choice:
     at: str = ""
     kind: str = ""
     changes: bool = False
+    commands: bool = True
+    cuts: bool = False
 
     def wants(self, case: Case) -> bool:
         return (not self.at or case.at == self.at) and (not self.kind or case.kind == self.kind)
@@ -159,12 +164,15 @@ class Suite:
         self.say = say
         self.tally = Tally()
         self.work = Work()
-        self.digests: list[dict[str, Any]] = []
+        self.digests: list[Table] = []
+        self.cuts = cuts.Cuts()
         self.seconds = 0.0
+        self.first_lane: Lane | None = None
         self._lock = threading.Lock()
 
     def run_lane(self, lane: Lane, calls: list[recording.Call]) -> None:
         """All calls in order, and on the way the cases of each."""
+        self.first_lane = self.first_lane or lane
         last = max(self.choice.calls, default=len(calls) - 1)
         lane.ask("prepare")
         for number, call in enumerate(calls[: last + 1]):
@@ -172,6 +180,8 @@ class Suite:
             if self.choice.calls and number not in self.choice.calls:
                 continue
             found = cases(number, reference, self.choice)
+            if lane is self.first_lane:
+                self.tally.positions += len({case.at for case in found})
             title = f"{number} {call.module}: {len(reference['commands'])} commands, {len(found)} cases"
             began = time.monotonic()
             for case in self.work.take(number, found):
@@ -181,6 +191,9 @@ class Suite:
             with self._lock:
                 self.digests.append(lane.ask("digest"))
         lane.ask("finish")
+
+    def cut(self, site: Site, built: Table, look: Callable[[], Table]) -> None:
+        self.cuts = cuts.run(site, built, look, self.say)
 
     def judge(self, case: Case, answer: dict[str, Any]) -> None:
         with self._lock:
@@ -205,7 +218,9 @@ def lanes(site: Site, found: list[recording.Call], number: int) -> Iterator[list
     """Builders with an agent each: fresh labs, or the one real builder without what was recorded on it."""
     with ExitStack() as stack:
         made = []
-        if site.builder.is_lab:
+        if number == 0:
+            pass
+        elif site.builder.is_lab:
             for _number in range(number):
                 builder = stack.enter_context(lab_builder())
                 made.append(Lane(builder, specification(site, found, builder)))
@@ -217,29 +232,21 @@ def lanes(site: Site, found: list[recording.Call], number: int) -> Iterator[list
         yield made
 
 
-def unequal(built: dict[str, Any], repeated: list[dict[str, Any]]) -> list[str]:
-    """What ansible-playbook's build has otherwise than the repeated ones, where these agree."""
-    first, second = repeated[0], repeated[-1]
-    wrong = [f"{name}: only one has it" for name in sorted(set(built) ^ set(first)) if not name.startswith("jobs/")]
-    for name in sorted(set(built) & set(first)):
-        if built[name] != first[name] == second.get(name) and not name.startswith("jobs/"):
-            wrong.append(f"{name}: {built[name]} and {first[name]}")
-    return wrong
-
-
-def side_by_side(suite: Suite, made: list[Lane], found: list[recording.Call]) -> None:
-    """All lanes at once; the first error of any is raised when all have ended."""
+def side_by_side(work: list[Callable[[], None]], at_once: bool) -> None:
+    """All of it at once, or on the one builder one after the other; the first error is raised when all have ended."""
     errors: list[BaseException] = []
 
-    def work(lane: Lane) -> None:
+    def guarded(one: Callable[[], None]) -> None:
         try:
-            suite.run_lane(lane, found)
-        except (AgentError, OSError, ValueError) as error:
+            one()
+        except (AgentError, AssertionError, OSError, ValueError) as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=work, args=(lane,)) for lane in made]
+    threads = [threading.Thread(target=guarded, args=(one,)) for one in work]
     for thread in threads:
         thread.start()
+        if not at_once:
+            thread.join()
     for thread in threads:
         thread.join()
     if errors:
@@ -256,12 +263,15 @@ def run(choice: Choice, number: int = 2, say: Any = print) -> Suite:
         open_site(builder, Path(directory)) as site,
     ):
         found = record(site)
-        looking = Lane(builder, specification(site, found, builder))
-        built = looking.ask("digest")
-        looking.close()
         say(f"recorded: {len(found)} module calls, {time.monotonic() - began:.0f} s")
+        looking = Lane(builder, specification(site, found, builder))
+        built: Table = looking.ask("digest")
         with lanes(site, found, number) as made:
-            side_by_side(suite, made, found)
+            work: list[Callable[[], None]] = [partial(suite.run_lane, lane, found) for lane in made]
+            if choice.cuts:
+                work.append(lambda: suite.cut(site, built, lambda: looking.ask("digest")))
+            side_by_side(work, at_once=builder.is_lab)
+        looking.close()
     if suite.digests:
         wrong = unequal(built, suite.digests)
         suite.tally.lines += [f"repeated without Ansible, the build differs: {text}" for text in wrong]

@@ -1,0 +1,85 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""The suite's own parts: what it records, what it takes for a position, what it takes for the same build."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.fault.comparison import unequal
+from tests.fault.recording import calls, reaper
+from tests.fault.suite import Choice, Work, cases, only_looks
+
+GUID = "17031052791295455392"
+
+
+def row(name: str, params: dict[str, Any], answer: dict[str, Any], **more: Any) -> dict[str, Any]:
+    args = {"name": name, "params": params, "code": "UEsDBA==", **more}
+    return {"module": "freehyve.builder.job", "task": name, "args": args, "answer": answer}
+
+
+def test_what_an_earlier_call_answered_is_taken_from_its_answer_when_it_is_repeated() -> None:
+    found = calls([row("pool_image", {"pool": "z"}, {"guid": GUID}), row("mkimg", {"digests": {"/a": GUID}}, {})])
+    assert found[1].params == {"digests": {"/a": {"$from": [0, ["guid"]]}}}
+
+
+def test_a_look_at_a_job_belongs_to_the_call_that_started_it() -> None:
+    first = row("compress", {"level": 3}, {"job": {"key": "k", "state": "running"}})
+    found = calls([first, row("compress", {"level": 3}, {"changed": True}, key="k"), row("mkimg", {}, {})])
+    assert [call.module for call in found] == ["compress", "mkimg"]
+    assert found[0].answer["changed"] is True
+
+
+def test_the_call_that_reaps_is_known() -> None:
+    assert reaper(calls([row("builder_facts", {}, {}), row("workspace", {}, {})])) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "looks"),
+    [
+        ("zfs get -Hp type tank", True),
+        ("zfs create tank/a", False),
+        ("mount -p", True),
+        ("mount -t msdosfs /dev/md0 /mnt", False),
+        ("mdconfig -l -v", True),
+        ("mdconfig -d -u md0", False),
+        ("ps -o lstart= -p 1", True),
+    ],
+)
+def test_commands_that_only_look_are_told_from_those_that_change(command: str, looks: bool) -> None:
+    assert only_looks(command.split()) is looks
+
+
+def test_every_position_has_every_fault() -> None:
+    reference = {"commands": [["ps"], ["zfs", "create", "a"]], "changes": ["open /z/a", "os.rename /z/a"]}
+    found = cases(4, reference, Choice(changes=True))
+    kinds = {at: [case.kind for case in found if case.at == at] for at in ("1", "2", "p1", "p2")}
+    assert kinds["1"] == ["fail", "hang", "before", "after", "full", "short"]
+    assert kinds["2"] == [*kinds["1"], "during"]
+    assert (kinds["p1"], kinds["p2"]) == (["before", "full", "short"], ["before", "full"])
+    assert found[0].again == "python -m tests.fault --call 4 --at 1 --kind fail"
+
+
+def test_one_position_can_be_chosen() -> None:
+    reference = {"commands": [["ps"], ["ps"]], "changes": ["open /z/a"]}
+    assert [case.kind for case in cases(0, reference, Choice(at="2", kind="hang"))] == ["hang"]
+    assert [case.at for case in cases(0, reference, Choice(at="p1", kind="full"))] == ["p1"]
+
+
+def test_each_case_is_handed_out_once() -> None:
+    work, found = Work(), cases(0, {"commands": [["ps"]], "changes": []}, Choice())
+    first, second = work.take(0, found), work.take(0, found)
+    assert [next(first), next(second), *first, *second] == found
+
+
+def test_builds_are_compared_where_their_like_are_alike() -> None:
+    def table(digest: str, mode: int = 0o644) -> dict[str, list[Any]]:
+        return {"a": ["file", mode, 0, 0, digest], "jobs/JOB/log": ["file", 0o600, 0, 0, digest]}
+
+    assert unequal(table("x"), [table("x"), table("x")]) == []
+    assert unequal(table("x"), [table("y"), table("z")]) == []
+    assert len(unequal(table("x"), [table("y"), table("y")])) == 1
+    assert len(unequal(table("x"), [table("x", 0o600)])) == 1
+    assert unequal({}, [table("x")]) == ["a: only one has it"]
