@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from .suite import Choice, Suite, run
 
@@ -17,7 +18,7 @@ def choice_of(options: argparse.Namespace) -> Choice:
         options.at,
         options.kind,
         changes=options.changes or options.at.startswith("p"),
-        commands=not options.only_cuts,
+        record=options.record,
         cuts=not one or options.only_cuts,
     )
 
@@ -46,6 +47,7 @@ def main() -> int:
     parser.add_argument("--changes", action="store_true", help="break what Python itself writes, too")
     parser.add_argument("--only-cuts", action="store_true", help="only cut the connection")
     parser.add_argument("--lanes", type=int, default=2, help="labs side by side (%(default)s)")
+    parser.add_argument("--record", type=Path, help="file of a recorded build, made when it is not there yet")
     options = parser.parse_args()
     number = 0 if options.only_cuts else 1 if options.at else options.lanes
     return 0 if report(run(choice_of(options), number, say=lambda text: print(text, flush=True))) else 1

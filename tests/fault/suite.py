@@ -74,7 +74,7 @@ class Choice:
     at: str = ""
     kind: str = ""
     changes: bool = False
-    commands: bool = True
+    record: Path | None = None
     cuts: bool = False
 
     def wants(self, case: Case) -> bool:
@@ -149,9 +149,11 @@ def _replaced(value: Any, mirror: str) -> Any:
     return _MIRROR.sub(mirror, value) if isinstance(value, str) else value
 
 
-def record(site: Site) -> list[recording.Call]:
-    """A build by ansible-playbook, as a user would make it."""
-    path = site.directory / "record.jsonl"
+def record(site: Site, kept: Path | None) -> list[recording.Call]:
+    """A build by ansible-playbook, as a user would make it, unless a record was kept."""
+    path = kept or site.directory / "record.jsonl"
+    if path.is_file():
+        return recording.read(path)
     site.builder.ansible("build.yml", *site.settings(), environment=recording.environment(path), timeout=3600)
     return recording.read(path)
 
@@ -176,9 +178,10 @@ class Suite:
         last = max(self.choice.calls, default=len(calls) - 1)
         lane.ask("prepare")
         for number, call in enumerate(calls[: last + 1]):
-            reference = lane.ask("reference", index=number)
             if self.choice.calls and number not in self.choice.calls:
+                lane.ask("once", index=number)
                 continue
+            reference = lane.ask("reference", index=number)
             found = cases(number, reference, self.choice)
             if lane is self.first_lane:
                 self.tally.positions += len({case.at for case in found})
@@ -262,7 +265,7 @@ def run(choice: Choice, number: int = 2, say: Any = print) -> Suite:
         tempfile.TemporaryDirectory(prefix="freehyve-fault-") as directory,
         open_site(builder, Path(directory)) as site,
     ):
-        found = record(site)
+        found = record(site, choice.record)
         say(f"recorded: {len(found)} module calls, {time.monotonic() - began:.0f} s")
         looking = Lane(builder, specification(site, found, builder))
         built: Table = looking.ask("digest")
@@ -272,7 +275,7 @@ def run(choice: Choice, number: int = 2, say: Any = print) -> Suite:
                 work.append(lambda: suite.cut(site, built, lambda: looking.ask("digest")))
             side_by_side(work, at_once=builder.is_lab)
         looking.close()
-    if suite.digests:
+    if suite.digests and built:
         wrong = unequal(built, suite.digests)
         suite.tally.lines += [f"repeated without Ansible, the build differs: {text}" for text in wrong]
     suite.seconds = time.monotonic() - began

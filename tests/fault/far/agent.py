@@ -158,12 +158,19 @@ class Agent:
 
     # --- requests -------------------------------------------------------------------------------------------------
 
+    def once(self, index: int) -> Dict[str, Any]:
+        """Run a call undisturbed, on the way to a later one."""
+        done = self.call(index)
+        if not done.good:
+            raise RuntimeError(f"undisturbed: {done.message}\n{done.said}")
+        del self.answers[index:]
+        self.answers.append(done.answer or {})
+        return {"seconds": done.seconds, "commands": done.commands, "changes": done.changes}
+
     def reference(self, index: int) -> Dict[str, Any]:
         """Run a call twice undisturbed, the second time from where the first began; what differs is nobody's fault."""
         self.disk.checkpoint()
-        first = self.call(index)
-        if not first.good:
-            raise RuntimeError(f"undisturbed: {first.message}\n{first.said}")
+        first = self.once(index)
         self.first = self.seen()
         self.disk.restore()
         for reaped in self.again(index):
@@ -173,12 +180,7 @@ class Agent:
         self.known = {}
         del self.answers[index:]
         self.answers.append(reaped.answer or {})
-        return {
-            "seconds": first.seconds,
-            "commands": first.commands,
-            "changes": first.changes,
-            "answer": trees.plain_answer(reaped.answer),
-        }
+        return first
 
     def case(self, index: int, kind: str, at: str, name: str) -> Dict[str, Any]:
         """One case: broken, looked at, run again, compared."""
