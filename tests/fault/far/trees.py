@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -73,6 +74,12 @@ def _is_hole(fd: int, position: int) -> bool:
     return False
 
 
+@functools.lru_cache(maxsize=None)
+def skipped(path: str) -> bool:
+    return bool(SKIPPED.search(path))
+
+
+@functools.lru_cache(maxsize=None)
 def plain_name(path: str) -> str:
     """A name without what differs from one build to the next."""
     for pattern, word in _NAMES:
@@ -91,8 +98,8 @@ def table(root: str, digests: Digests) -> Table:
         except OSError:
             continue
         for entry in entries:
-            relative = os.path.relpath(entry.path, root)
-            if SKIPPED.search(relative):
+            relative = entry.path[len(root) + 1 :]
+            if skipped(relative):
                 continue
             info = entry.stat(follow_symlinks=False)
             mode = info.st_mode

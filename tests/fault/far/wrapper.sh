@@ -48,11 +48,9 @@ short)
 		trap '' 25
 		;;
 	esac
-	if [ -p /dev/fd/1 ]; then
-		"$real" "$@" | head -c 48
-		kill -13 $$
-	fi
-	exec "$real" "$@"
+	"$real" "$@" | head -c 48
+	kill -13 $$
+	exit 141
 	;;
 esac
 echo "wrapper: unknown fault $kind" >&2
