@@ -15,7 +15,7 @@ options:
   layers:
     description:
       - Options of M(freehyve.builder.layer), for each layer, in order.
-      - O(layers[].parent) is the snapshot of the layer before, unless it is given.
+      - Its C(parent) is the snapshot of the layer before, unless it is given.
     type: list
     elements: dict
     required: true
