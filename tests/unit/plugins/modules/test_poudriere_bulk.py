@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _bulk, _job
+from ansible_collections.freehyve.builder.plugins.module_utils import _bulk, _job, _lease
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk_inputs import Names
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status import Built, Failed, Verdict, read_status
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
@@ -375,6 +375,23 @@ def test_a_started_job_gets_the_command_and_is_running(scene: Scene, monkeypatch
     assert started["note"]["inputs"]["origins"] == ["sysutils/hello", "sysutils/world"]
     assert result["progress"]["stats"]["failed"] == 1
     assert result["progress"]["failed"][0]["pkgname"] == "broken-0.1"
+
+
+def test_another_job_in_the_same_jail_and_tree_is_named(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is started; poudriere itself would only say that the jail is in use."""
+    other = _job.Job(scene.wanted.jobs_dir, "feedfeedfeedfeed")
+    observe = _job.observe
+
+    def state(runner: Runner, job: _job.Job) -> _job.JobState:
+        return _job.JobState(_job.RUNNING) if job == other else observe(runner, job)
+
+    monkeypatch.setattr(_job, "observe", state)
+    monkeypatch.setattr(_job, "start", lambda *_args, **_more: pytest.fail("started"))
+    leases = bulk.leases_of(scene.wanted)
+    _lease.leave(_lease.entrust(_lease.take(Host(), leases, "bulk", "j-p", job=other.directory)))
+    said = r"^bulk 'j-p': held by another build \(job feedfeedfeed, since \d{4}-.*\); wait for it, or see .*cancel.yml$"
+    with pytest.raises(ToolError, match=said):
+        bulk.run_start(scene.wanted, Host(), diff=False)
 
 
 def test_all_options_of_the_command() -> None:

@@ -1,0 +1,175 @@
+# Copyright (c) 2026 The freehyve.builder authors
+# SPDX-License-Identifier: BSD-2-Clause
+"""By name: builds that end in the middle, by a killed controller or a loss of power, and the one after them.
+
+Images and streams of two builds are never the same bytes: a pool draws a GUID, and ZFS writes down times. What must be
+the same is what they are made of, so that is compared: keys of the stages, and every file of the release.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.builders import LAB, ROOT, Builder, lab_builder
+from tests.fault.remote import files, module
+from tests.integration.build_site import IMAGE, Site, open_site
+from tests.integration.state import state_of
+
+SEED = int(os.environ.get("FREEHYVE_TEST_SEED", "20261123"))
+MOMENTS = 3
+# Paths below the release that differ from run to run: pkg writes down when it installed what.
+_TIMES = {"var/db/pkg/local.sqlite"}
+_LIST = """
+import hashlib, json, os, stat, sys
+found = {}
+root = sys.argv[1]
+for parent, directories, names in os.walk(root):
+    for name in directories + names:
+        path = os.path.join(parent, name)
+        info = os.lstat(path)
+        what = [stat.filemode(info.st_mode), info.st_uid, info.st_gid]
+        if stat.S_ISLNK(info.st_mode):
+            what.append(os.readlink(path))
+        elif stat.S_ISREG(info.st_mode):
+            with open(path, "rb") as stream:
+                what.append(hashlib.sha256(stream.read()).hexdigest())
+        found[os.path.relpath(path, root)] = what
+print(json.dumps(found))
+"""
+
+
+def start(site: Site) -> subprocess.Popen[bytes]:
+    """A build in a session of its own, as it runs in a terminal."""
+    tool = Path(sys.executable).with_name("ansible-playbook")
+    argv = [str(tool) if tool.exists() else "ansible-playbook", "-i", str(site.builder.inventory), "build.yml"]
+    return subprocess.Popen(
+        [*argv, *site.settings()],
+        cwd=ROOT,
+        env={**os.environ, **site.builder.environment()},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def kill(build: subprocess.Popen[bytes]) -> None:
+    """The whole session at once: controller, its workers and its connections."""
+    os.killpg(build.pid, signal.SIGKILL)
+    build.wait()
+
+
+def content(site: Site) -> dict[str, object]:
+    """What a build's results are made of."""
+    place = f"/{site.workspace}"
+    stages = files(site.builder, f"{place}/stages")
+    keys = {name: json.loads(site.builder.run(["cat", f"{place}/stages/{name}"]).stdout)["key"] for name in stages}
+    python = ["/usr/local/bin/python3", "-c", _LIST, f"{place}/release/{IMAGE}"]
+    tree = json.loads(site.builder.run(python).stdout)
+    # The stream's key has the GUID of its snapshot.
+    layers = {name: key for name, key in keys.items() if name.startswith(("layer-", "dists-", "packages-"))}
+    return {"keys": layers, "tree": {path: what for path, what in tree.items() if path not in _TIMES}}
+
+
+def only_the_lock(site: Site) -> bool:
+    return files(site.builder, f"/{site.workspace}/leases") == [".lock"]
+
+
+def leftovers(site: Site) -> list[str]:
+    """Temporary files of a workspace in which nothing runs."""
+    found = files(site.builder, f"/{site.workspace}/images") + files(site.builder, f"/{site.workspace}/stages")
+    return [name for name in found if name.endswith((".part", ".mnt")) or "/." in name or name.startswith(".")]
+
+
+def test_a_controller_that_is_killed_at_random_moments(builder: Builder, tmp_path: Path) -> None:
+    """Killed again and again, then left alone: what comes out is what an undisturbed build makes."""
+    (tmp_path / "calm").mkdir()
+    (tmp_path / "wild").mkdir()
+    with open_site(builder, tmp_path / "calm") as site:
+        began = time.monotonic()
+        site.build("--skip-tags", "fetch")
+        seconds = time.monotonic() - began
+        calm = content(site)
+    before = state_of(builder)
+    dice = random.Random(SEED)
+    with open_site(builder, tmp_path / "wild") as site:
+        for moment in sorted(dice.uniform(0.1, 0.9) for _number in range(MOMENTS)):
+            build = start(site)
+            time.sleep(moment * seconds)
+            kill(build)
+        site.build()
+        assert content(site) == calm, f"seed {SEED}"
+        assert only_the_lock(site)
+        assert leftovers(site) == []
+        now = state_of(builder)
+        assert now[:2] == before[:2]
+    assert state_of(builder) == before
+
+
+@pytest.fixture
+def crashing() -> Iterator[Builder]:
+    """A lab of its own, whatever the other tests run on: nobody pulls the plug of a real builder here."""
+    with lab_builder() as found:
+        found.run(["ln", "-s", "/usr/local/libexec/lab-git", "/usr/local/bin/git"])
+        yield found
+
+
+def again(site: Site) -> Site:
+    """Power is back; the lab may answer elsewhere."""
+    name = str(site.builder.lab)
+    subprocess.run([LAB, "start", "--name", name], check=True, stdout=subprocess.DEVNULL)
+    status = subprocess.run([LAB, "status", "--json", "--name", name], check=True, capture_output=True, text=True)
+    known = json.loads(status.stdout)
+    return replace(site, builder=replace(site.builder, host=known["host"], port=known["port"]))
+
+
+def wait_for_lease(site: Site, kind: str, seconds: float) -> bool:
+    """Whether a build got so far that it holds something of that kind."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if any(name.startswith(f"{kind}-") for name in files(site.builder, f"/{site.workspace}/leases")):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_loss_of_power_while_an_image_is_made(crashing: Builder, tmp_path: Path) -> None:
+    with open_site(crashing, tmp_path) as site:
+        before = state_of(crashing)
+        build = start(site)
+        try:
+            # Newest of all leases: file and memory disk are held too.
+            assert wait_for_lease(site, "pool", 400)
+            subprocess.run([LAB, "crash", "--name", str(crashing.lab)], check=True, stdout=subprocess.DEVNULL)
+        finally:
+            kill(build)
+        site = again(site)
+        done = module(site.builder, "workspace", name=site.workspace, path=f"/{site.workspace}", state="reaped")
+        assert done["kept"] == []
+        assert only_the_lock(site)
+        assert leftovers(site) == []
+        site.build("--skip-tags", "fetch")
+        assert only_the_lock(site)
+        now = state_of(site.builder)
+        assert now[:2] == before[:2]
+
+
+def test_two_builds_of_the_same_thing_at_once(builder: Builder, tmp_path: Path) -> None:
+    """The second attaches to what runs, and both end well with one result."""
+    with open_site(builder, tmp_path) as site:
+        first, second = start(site), start(site)
+        assert (first.wait(900), second.wait(900)) == (0, 0)
+        assert only_the_lock(site)
+        assert leftovers(site) == []
+        assert site.build().changed == []
