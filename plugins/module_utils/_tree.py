@@ -270,7 +270,10 @@ def lay_over(source: str, files: Mapping[str, str], root: str) -> int:
         make_parents(root, path)
         place = inside(root, path)
         if stat.S_ISDIR(info.st_mode):
-            if not os.path.isdir(place):
+            if os.path.islink(place):
+                # The root may have a link there, such as home -> usr/home: it must lead to a directory of the root.
+                make_parents(root, f"{path}/x")
+            elif not os.path.isdir(place):
                 os.mkdir(place, 0o755)
                 os.chown(place, 0, 0)
                 os.chmod(place, stat.S_IMODE(info.st_mode))

@@ -184,3 +184,18 @@ def test_directories_that_are_there_keep_their_mode(root: Path) -> None:
     make_parents(str(root), "root/a/x")
     assert (root / "root").stat().st_mode & 0o777 == 0o750
     assert (root / "root/a").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("target", ["/real", "real"])
+def test_a_directory_laid_over_a_link_goes_where_the_root_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    monkeypatch.setattr(os, "chown", lambda *_args, **_more: None)
+    root, source = tmp_path / "root", tmp_path / "overlay"
+    (root / "real").mkdir(parents=True)
+    (root / "bin").symlink_to(target)
+    (source / "bin").mkdir(parents=True)
+    (source / "bin" / "tool").touch()
+    _tree.lay_over(str(source), {"bin/tool": "x"}, str(root))
+    assert (root / "real" / "tool").is_file()
+    assert (root / "bin").is_symlink()
