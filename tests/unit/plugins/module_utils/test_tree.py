@@ -196,6 +196,6 @@ def test_a_directory_laid_over_a_link_goes_where_the_root_says(
     (root / "bin").symlink_to(target)
     (source / "bin").mkdir(parents=True)
     (source / "bin" / "tool").touch()
-    _tree.lay_over(str(source), {"bin/tool": "x"}, str(root))
+    lay_over(str(source), {"bin/tool": "x"}, str(root))
     assert (root / "real" / "tool").is_file()
     assert (root / "bin").is_symlink()
