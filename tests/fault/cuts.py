@@ -8,19 +8,24 @@ back at once: in one run every execution is cut, and Ansible's next try goes thr
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.builders import ROOT
 from tests.integration.build_site import Site
 from tests.integration.state import state_of
 
 from .comparison import Table, unequal
 
 HERE = Path(__file__).resolve().parent
+PATIENCE = 8  # refused tries; Ansible itself makes four for a task
 MOST = 60  # executions; a build has fewer than half of it
 
 
@@ -33,6 +38,23 @@ class Cuts:
     wrong: list[str] = field(default_factory=list)
 
 
+def until_refused(site: Site, environment: dict[str, str], directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run the playbook; kill it when it goes on asking a line that is dead, as it does for minutes while a job runs."""
+    tool = Path(sys.executable).with_name("ansible-playbook")
+    argv = [str(tool), "-i", str(site.builder.inventory), "build.yml", *site.settings()]
+    env = {**os.environ, "ANSIBLE_NOCOLOR": "1", **site.builder.environment(), **environment}
+    with (directory / "said").open("w+", encoding="utf-8") as said:
+        run = subprocess.Popen(
+            argv, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+        )
+        while run.poll() is None:
+            if len(list(directory.glob("refused.*"))) > PATIENCE:
+                os.killpg(run.pid, signal.SIGKILL)
+            time.sleep(0.2)
+        said.seek(0)
+        return subprocess.CompletedProcess(argv, run.wait(), said.read(), "")
+
+
 def build(site: Site, at: str, dead: bool) -> tuple[subprocess.CompletedProcess[str], int, int]:
     """A build with cuts: how it ended, executions, and those that were cut while they ran."""
     with tempfile.TemporaryDirectory(prefix="freehyve-cut-") as directory:
@@ -43,7 +65,7 @@ def build(site: Site, at: str, dead: bool) -> tuple[subprocess.CompletedProcess[
             "FREEHYVE_CUT_AT": at,
             **({"FREEHYVE_CUT_DEAD": "1"} if dead else {}),
         }
-        done = site.builder.ansible("build.yml", *site.settings(), environment=environment, check=False, timeout=3600)
+        done = until_refused(site, environment, Path(directory))
         names = {path.name for path in Path(directory).iterdir()}
     return done, sum(name.isdigit() for name in names), sum(name.endswith(".cut") for name in names)
 
@@ -61,7 +83,7 @@ def dead_lines(site: Site, cuts: Cuts, say: Callable[[str], None]) -> None:
         cuts.cut += cut
         if "Traceback" in done.stdout + done.stderr:
             cuts.wrong.append(f"cut for good at execution {at}: a traceback: {done.stdout[-800:]}{done.stderr[-400:]}")
-        if done.returncode and "unreachable=1" not in done.stdout:
+        if done.returncode not in (0, -signal.SIGKILL) and "unreachable=1" not in done.stdout:
             cuts.wrong.append(f"cut for good at execution {at}: failed otherwise: {done.stdout[-800:]}")
         say(f"cut for good at execution {at}: exit status {done.returncode}, {time.monotonic() - began:.0f} s")
     cuts.wrong.append(f"more than {MOST} executions")
