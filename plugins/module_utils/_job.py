@@ -134,8 +134,9 @@ def _read_text(path: str) -> Optional[str]:
 
 
 def _process(job: Job) -> Optional[Process]:
-    match = re.match(r"^(\d+) (.*)$", (_read_text(job.path("process")) or "").strip())
-    return Process(int(match.group(1)), " ".join(match.group(2).split())) if match else None
+    # Without a start time when ps(1) failed in the wrapper; the command line still tells the process.
+    words = (_read_text(job.path("process")) or "").split()
+    return Process(int(words[0]), " ".join(words[1:])) if words and words[0].isdigit() else None
 
 
 def is_alive(runner: Runner, job: Job, process: Process) -> bool:

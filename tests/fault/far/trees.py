@@ -23,7 +23,7 @@ _NAMES = (
 # What is the history of tries: logs, poudriere's and those of jobs, and how each try ended.
 SKIPPED = re.compile(r"^(poudriere/.*data/logs|poudriere/.*data/\.m|jobs/\.lock|leases/\.lock)(/|$)")
 HISTORY = re.compile(r"^jobs/JOB/")
-HELD = ("guid", "identity", "made", "seconds", "since", "sha256", "source_sha256", "size", "key", "bytes")
+HELD = ("guid", "identity", "made", "seconds", "since", "sha256", "source_sha256", "size", "key", "bytes", "changed")
 
 
 class Digests:

@@ -96,6 +96,13 @@ def test_exit_status_and_output_are_kept(host: Host, job: _job.Job, rc: int) -> 
     assert abs(done.since - time.time()) < 60
 
 
+def test_a_job_whose_start_time_could_not_be_told_is_known_all_the_same(host: Host, job: _job.Job) -> None:
+    _job.start(host, job, ["sleep", "60"])
+    with open(job.path("process"), "w", encoding="ascii") as stream:
+        stream.write(f"{host.started[0].pid} \n")
+    assert _job.observe(host, job).state == _job.RUNNING
+
+
 def test_a_second_start_attaches(host: Host, job: _job.Job) -> None:
     first, started = _job.start(host, job, ["sleep", "30"])
     assert (first.state, started) == (_job.RUNNING, True)
