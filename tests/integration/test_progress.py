@@ -196,10 +196,8 @@ def without(tmp_path: Path) -> dict[str, str]:
     return {"ANSIBLE_CONFIG": str(path), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")}
 
 
-@pytest.mark.parametrize("enabled", [False, True])
-def test_without_live_lines_a_terminal_gets_plain_ones(site: Site, without: dict[str, str], enabled: bool) -> None:
-    setting = {"FREEHYVE_PROGRESS": "plain"} if enabled else without
-    run = site.on_terminal(200, NO_COLOR="1", **setting)
+def test_without_the_callback_a_terminal_gets_plain_lines(site: Site, without: dict[str, str]) -> None:
+    run = site.on_terminal(200, NO_COLOR="1", **without)
     assert run.rc == 2, run.text
     assert "\x1b[" not in run.text
     lines = run.text.replace("\r\n", "\n").splitlines()
