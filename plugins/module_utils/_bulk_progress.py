@@ -26,7 +26,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status impo
 
 # Tails travel with every look; nobody reads more than these at once.
 TAILS, TAIL_LINES = 4, 10
-EARLIER_RUNS = 3
+EARLIER_RUNS, LOOKED_AT = 3, 20
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def read_history(log_dir: str) -> Dict[str, int]:
         return {}
     history: Dict[str, int] = {}
     runs = 0
-    for name in reversed(names):
+    for name in reversed(names[-LOOKED_AT:]):
         built = parse_built(_read(os.path.join(parent, name, PREFIX + "ports.built")))
         for row in built:
             if row.elapsed is not None:
