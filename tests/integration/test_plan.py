@@ -15,6 +15,7 @@ from tests.integration.build_site import Site, open_site
 
 STAGES = {"dists", "jail", "ports", "packages", "image", "update", "fetch"}
 # Seconds that an earlier version took, as its record tells.
+IS = {"id": "freehyve-0.9.0-amd64", "name": "freehyve", "version": "0.9.0", "release": "15.1-RELEASE", "arch": "amd64"}
 TOOK = {"dists": 12.3, "packages": 1752.0, "image": 131.4}
 
 
@@ -24,7 +25,7 @@ def site(builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         earlier = found.directory / "artifacts" / "0.9.0"
         earlier.mkdir(parents=True)
         stages = [{"name": name, "work_seconds": seconds} for name, seconds in TOOK.items()]
-        (earlier / "build.json").write_text(json.dumps({"schema": 1, "stages": stages}), encoding="utf-8")
+        (earlier / "build.json").write_text(json.dumps({"schema": 1, "image": IS, "stages": stages}), encoding="utf-8")
         yield found
 
 
