@@ -321,8 +321,11 @@ class Client:
                 _unlink(part)
                 raise ToolError(f"cannot accept '{url}': oversized, {total} bytes where {size} were announced")
             limit = total if total is not None else size if size is not None else LARGEST
-            mode, count = ("ab" if have else "wb"), (lambda got: watch(part, have + got))
-            got = self._write(response, part, mode, digest, url, limit - have, count)
+
+            def count(got: int, before: int = have) -> None:
+                watch(part, before + got)
+
+            got = self._write(response, part, "ab" if have else "wb", digest, url, limit - have, count)
             wanted = total if total is not None else size
             if wanted is not None and have + got < wanted:
                 raise _Transient(f"truncated, {have + got} of {wanted} bytes came")

@@ -592,8 +592,9 @@ def check_content(params: Mapping[str, Any], archives: Tuple[Archive, ...]) -> N
 def osversion_in(root: str, packages: Mapping[str, Any]) -> Optional[str]:
     """What pkg takes the system in the layer for."""
     header = os.path.join(root, "usr/include/sys/param.h")
-    if packages["osversion"] is not None or not os.path.isfile(header):
-        return packages["osversion"]
+    given: Optional[str] = packages["osversion"]
+    if given is not None or not os.path.isfile(header):
+        return given
     with open(header, encoding="utf-8", errors="replace") as stream:
         return osversion_of(stream.read())
 

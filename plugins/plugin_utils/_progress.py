@@ -63,7 +63,7 @@ _shown: dict[tuple[str, str], _Shown] = {}
 
 def pipe_of(environ: Mapping[str, str]) -> int | None:
     """The descriptor of the callback's pipe, when there is one and it was inherited."""
-    number, _, inode = environ.get(VARIABLE, "").partition(":")
+    number, _colon, inode = environ.get(VARIABLE, "").partition(":")
     if not (number.isdigit() and inode.isdigit()):
         return None
     try:

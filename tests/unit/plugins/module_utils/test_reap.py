@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.unit.builder import Answer, PlayedRunner
 
 BOOT = b"\x01\x02".hex()
 BUSY = (1, "", "Device busy")
-Details = Mapping[str, str] | None
+Details = Optional[Mapping[str, str]]
 COLUMNS = "1000\t0\t1000\tONLINE\t-"
 
 

@@ -47,7 +47,7 @@ def event(done: int, **more: Any) -> dict[str, Any]:
 
 
 def test_a_log_gets_a_line_when_something_changed_and_half_a_minute_passed(said: list[str], clock: list[float]) -> None:
-    for _ in range(100):
+    for _turn in range(100):
         _progress.report("one", event(int(clock[0] - 1000)))
         clock[0] += 1
     assert said == [
@@ -59,7 +59,7 @@ def test_a_log_gets_a_line_when_something_changed_and_half_a_minute_passed(said:
 
 
 def test_what_does_not_change_is_told_once(said: list[str], clock: list[float]) -> None:
-    for _ in range(10):
+    for _turn in range(10):
         _progress.report("one", event(7))
         clock[0] += 60
     assert len(said) == 1
@@ -89,7 +89,7 @@ def test_a_failed_port_is_told_at_once_and_cannot_speak_to_the_terminal(said: li
         "log": "/logs/broken-0.1.log",
         "tail": [f"line {number}" for number in range(40)] + ["\x1b]0;title\x07*** Error code 1\r", "\u202eevil"],
     }
-    for _ in range(2):
+    for _turn in range(2):
         _progress.report("one", event(1))
     _progress.report("one", {"task": "packages", "state": "running", "text": "", "failed_port": port})
     assert said[1] == (
