@@ -104,6 +104,7 @@ files:
 
 import base64
 import binascii
+import contextlib
 import grp
 import io
 import os
@@ -117,7 +118,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, write_file, write_json
+from ansible_collections.freehyve.builder.plugins.module_utils._files import left, read_json, write_file, write_json
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step, diff_of, run_module
 from ansible_collections.freehyve.builder.plugins.module_utils._push import (
     SIDECAR,
@@ -337,6 +338,17 @@ def kept(observed: Observed, changes: Sequence[Change]) -> List[str]:
     return [path for path in observed.pushed if observed.nodes.get(path) and path not in removed]
 
 
+def sweep(dest: str, manifest: Manifest) -> None:
+    """Remove what an earlier push left half-written when it was killed; of files that we write, and of no others."""
+    ours = [*(path for path, node in manifest.items() if node["type"] == "file"), SIDECAR]
+    for directory in {posixpath.dirname(path) for path in ours}:
+        names = tuple(f".{posixpath.basename(path)}." for path in ours if posixpath.dirname(path) == directory)
+        for path in left(os.path.join(dest, directory) if directory else dest):
+            if os.path.basename(path).startswith(names):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+
+
 def run(module: AnsibleModule) -> Dict[str, Any]:
     params = module.params
     manifest: Optional[Manifest] = params["manifest"]
@@ -361,6 +373,7 @@ def run(module: AnsibleModule) -> Dict[str, Any]:
         )
     if module.check_mode:
         return result
+    sweep(dest, manifest)
     if missing:
         if contents is not None:
             raise ToolError(f"tree '{dest}': '{missing[0]}' changed while it was pushed; run again")

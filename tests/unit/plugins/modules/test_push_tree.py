@@ -99,6 +99,21 @@ def test_what_was_pushed_and_is_gone_is_removed(pair: Pair) -> None:
     assert not pair.push()["changed"]
 
 
+def test_what_a_killed_push_left_half_written_goes_and_nothing_else(pair: Pair) -> None:
+    pair.push()
+    for name in (".a.conf.x1y2z3w4", "sub/.b.sh.abcdefgh", "..freehyve-manifest.json.abcdefgh"):
+        (pair.dest / name).write_text("half")
+    for name in (".mine.conf.x1y2z3w4", "sub/.a.conf.x1y2z3w4", ".a.conf.bak"):
+        (pair.dest / name).write_text("not ours")
+    pair.push(check=True)
+    assert (pair.dest / ".a.conf.x1y2z3w4").exists()
+    pair.push()
+    assert sorted(path.name for path in pair.dest.rglob(".*")) == [
+        *(".a.conf.bak", ".a.conf.x1y2z3w4", ".freehyve-manifest.json", ".mine.conf.x1y2z3w4"),
+    ]
+    assert (pair.dest / "sub/.a.conf.x1y2z3w4").exists()
+
+
 def test_preserved_paths_of_an_earlier_push_stay(pair: Pair) -> None:
     pair.push()
     (pair.src / "a.conf").unlink()
