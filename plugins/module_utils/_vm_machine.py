@@ -19,7 +19,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._vm_firmware impo
 from ansible_collections.freehyve.builder.plugins.module_utils._vm_host import LOOPBACK
 from ansible_collections.freehyve.builder.plugins.module_utils._vm_probe import board_of, cpu_of
 
-_NAME = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")
+_NAME = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
 RECORD = "vm.json"
 _MIB = 1 << 20
 _QEMU = {"amd64": "qemu-system-x86_64", "aarch64": "qemu-system-aarch64"}

@@ -209,7 +209,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._vm_seed import c
 
 GIB = 1 << 30
 DISK = 16 * GIB
-_SNAPSHOT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+_SNAPSHOT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
 @dataclass(frozen=True)
