@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: help venv demo test test-long test-builder test-builder-fault lint unit units integration molecule step bench browser pins changelog clean
+.PHONY: help venv demo test test-long test-builder test-builder-fault lint unit units integration molecule step bench browser machines pins changelog clean
 .DEFAULT_GOAL := help
 
 help: ## show this help
@@ -18,16 +18,19 @@ venv: ## make .venv with the pinned tools; as root, install missing system packa
 browser: ## make venv, and Chromium, which the tests of the report look through
 	@$(PYTHON) tests/tooling/bootstrap --browser
 
+machines: ## make venv, and QEMU with what the guest of tests/vm is made of
+	@$(PYTHON) tests/tooling/bootstrap --machines
+
 demo: venv ## build an image in the lab, a simulated builder, and show the artifacts
 	@$(RUN) tests/tooling/demo
 
 test: browser ## run the whole test suite
 	@$(RUN) tests/tooling/suite test
 
-test-long: venv ## the long tests, which CI runs too: molecule, provisioning, the fault suite
+test-long: machines ## the long tests, which CI runs too: molecule, provisioning, the fault suite, virtual machines
 	@$(RUN) tests/tooling/suite long
 
-test-builder: venv ## run the same scenarios on FREEHYVE_TEST_BUILDER=user@host:port with FREEHYVE_TEST_KEY=path
+test-builder: machines ## run the same scenarios on FREEHYVE_TEST_BUILDER=user@host:port with FREEHYVE_TEST_KEY=path
 	@test -n "$$FREEHYVE_TEST_BUILDER" || { echo 'make: FREEHYVE_TEST_BUILDER is not set; give it as user@host:port' >&2; exit 1; }
 	@$(RUN) tests/tooling/suite builder
 
@@ -47,7 +50,7 @@ units: venv ## unit tests once more, as ansible-test runs them
 integration: venv ## integration targets of the modules in a lab; TARGET=name for one
 	@$(RUN) -m pytest -v tests/integration $(if $(TARGET),-k '$(TARGET)')
 
-molecule: venv ## molecule scenarios of the roles in a lab; SCENARIO=name for one
+molecule: machines ## molecule scenarios of the roles in a lab; SCENARIO=name for one
 	@$(RUN) tests/tooling/molecule $(SCENARIO)
 
 step: venv ## one step of the suite with its output: make step STEP=sanity

@@ -31,10 +31,11 @@ class Own:
     key: Path
 
 
-def pytest_sessionstart() -> None:
+@pytest.fixture(scope="session", autouse=True)
+def tools() -> None:
+    """``make machines`` installs them."""
     missing = guest.missing_packages()
-    if missing:
-        raise pytest.UsageError(f"these tests need packages: apt-get install {' '.join(missing)}")
+    assert not missing, f"make machines, or apt-get install {' '.join(missing)}"
 
 
 def keypair(path: Path) -> Path:

@@ -60,7 +60,7 @@ def test_checksum_files_have_the_form_of_bsd() -> None:
 
 @pytest.mark.parametrize(
     ("start", "kind"),
-    [(b"\xfd7zXZ\x00\x00", "xz"), (b"\x28\xb5\x2f\xfd\x00", "zst"), (b"QFI\xfb\x00\x00\x00\x03", "qcow2"), (b"\xeb", "raw")],
+    [(b"\xfd7zXZ\x00\x00", "xz"), (b"\x28\xb5\x2f\xfd\x00", "zst"), (b"QFI\xfb\x00\x00", "qcow2"), (b"\xeb", "raw")],
 )
 def test_kinds_are_told_by_content(tmp_path: Path, start: bytes, kind: str) -> None:
     path = tmp_path / "whatever.qcow2"

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,12 +52,20 @@ class Tools(Controller):
     def which(self, name: str) -> str:
         return f"/bin/{name}"
 
-    def run(self, argv, ok=(0,), **more):  # type: ignore[no-untyped-def, override]
+    def run(
+        self,
+        argv: Sequence[str],
+        ok: Sequence[int] = (0,),
+        stdin: bytes | None = None,
+        cwd: str | None = None,
+        timeout: float | None = None,
+        failed: str | None = None,
+    ) -> Completed:
         self.calls.append(list(argv))
         queue = self.answers[Path(argv[0]).name]
         rc, stdout, stderr = queue.pop(0) if len(queue) > 1 else queue[0]
         if rc not in ok:
-            raise ToolError(more.get("failed") or argv[0], list(argv), rc, stdout, stderr)
+            raise ToolError(failed or argv[0], list(argv), rc, stdout, stderr)
         return Completed(tuple(argv), rc, stdout, stderr)
 
 
@@ -128,7 +138,7 @@ def test_a_guest_that_does_not_hear(home: Home, monkeypatch: pytest.MonkeyPatch,
         life.shut_down(home, "vm", 20, True, time.clock())
         assert told[-1] == "quit"
     else:
-        with pytest.raises(ToolError, match="did not shut down within 20 s.*builder_vm_force_stop: true"):
+        with pytest.raises(ToolError, match=r"did not shut down within 20 s.*builder_vm_force_stop: true"):
             life.shut_down(home, "vm", 20, False, time.clock())
         assert "quit" not in told
 
@@ -136,7 +146,7 @@ def test_a_guest_that_does_not_hear(home: Home, monkeypatch: pytest.MonkeyPatch,
 def test_a_process_that_does_not_even_listen_is_killed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[tuple[int, int]] = []
     monkeypatch.setattr(life, "running_pid", lambda _home: None if killed else 4711)
-    monkeypatch.setattr(life.os, "kill", lambda pid, number: killed.append((pid, number)))
+    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
 
     def silent(*_args: Any, **_more: Any) -> None:
         raise ToolError("no answer")
@@ -202,7 +212,7 @@ def test_no_disk_goes_back_alone(home: Home) -> None:
 
 def test_a_disk_smaller_than_its_image(home: Home) -> None:
     disks = life.Disks("/base", "raw", 512, 0)
-    with pytest.raises(ToolError, match="image '/base': has 1g, builder_vm_disk_size is 512; set it larger"):
+    with pytest.raises(ToolError, match=r"image '/base': has 1g, builder_vm_disk_size is 512; set it larger"):
         life.make_disks(Tools(answers={"qemu-img": [info(size=1 << 30)]}), "qemu-img", home, disks, None)
 
 

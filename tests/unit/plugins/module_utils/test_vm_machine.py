@@ -84,7 +84,8 @@ def test_bad_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arch", "found"), [("amd64", "amd64"), ("amd64/amd64", "amd64"), ("arm64/aarch64", "aarch64"), ("aarch64", "aarch64")]
+    ("arch", "found"),
+    [("amd64", "amd64"), ("amd64/amd64", "amd64"), ("arm64/aarch64", "aarch64"), ("aarch64", "aarch64")],
 )
 def test_architectures(arch: str, found: str) -> None:
     assert vm.machine_arch(arch) == found

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -17,44 +18,57 @@ from ansible_collections.freehyve.builder.plugins.module_utils._runner import Co
 HELP = "Accelerators supported in QEMU binary:\ntcg\nkvm\n"
 
 
+@dataclass(frozen=True)
 class Machine(Runner):
     """A QEMU that ends as it is told, and may write to the serial port."""
 
-    def __init__(self, rc: int, says: bytes = b"", stderr: str = "", hangs: bool = False) -> None:
-        super().__init__()
-        object.__setattr__(self, "answer", (rc, says, stderr, hangs))
-        object.__setattr__(self, "probed", [])
+    rc: int = 0
+    says: bytes = b""
+    stderr: str = ""
+    hangs: bool = False
+    probed: list[list[str]] = field(default_factory=list)
 
-    def run(self, argv, **_more):  # type: ignore[no-untyped-def, override]
+    def run(
+        self,
+        argv: Sequence[str],
+        ok: Sequence[int] = (0,),
+        stdin: bytes | None = None,
+        cwd: str | None = None,
+        timeout: float | None = None,
+        failed: str | None = None,
+    ) -> Completed:
         if argv[-1] == "help":
             return Completed(tuple(argv), 0, HELP, "")
-        rc, says, stderr, hangs = self.answer  # type: ignore[attr-defined]
-        self.probed.append(argv)  # type: ignore[attr-defined]
-        if hangs:
-            raise ToolError("no answer", list(argv), 124, "", stderr)
-        Path(argv[argv.index("-serial") + 1].removeprefix("file:")).write_bytes(says)
-        return Completed(tuple(argv), rc, "", stderr)
+        self.probed.append(list(argv))
+        if self.hangs:
+            raise ToolError("no answer", list(argv), 124, "", self.stderr)
+        Path(argv[list(argv).index("-serial") + 1].removeprefix("file:")).write_bytes(self.says)
+        return Completed(tuple(argv), self.rc, "", self.stderr)
+
+
+def machine(rc: int = 0, says: bytes = b"", stderr: str = "", hangs: bool = False) -> Machine:
+    return Machine(rc=rc, says=says, stderr=stderr, hangs=hangs)
 
 
 @pytest.mark.parametrize(
-    ("machine", "arch", "good", "why"),
+    ("qemu", "arch", "good", "why"),
     [
-        (Machine(_vm_probe.AMD64_EXIT), "amd64", True, ""),
-        (Machine(0), "amd64", False, "the tiny guest ended with 0"),
-        (Machine(1, stderr="Could not access KVM\n"), "amd64", False, "Could not access KVM"),
-        (Machine(0, hangs=True), "amd64", False, "a guest does not run under it (nothing came within 5 s)"),
+        (machine(_vm_probe.AMD64_EXIT), "amd64", True, ""),
+        (machine(0), "amd64", False, "the tiny guest ended with 0"),
+        (machine(1, stderr="Could not access KVM\n"), "amd64", False, "Could not access KVM"),
+        (machine(0, hangs=True), "amd64", False, "a guest does not run under it (nothing came within 5 s)"),
         (
-            Machine(0, stderr="KVM internal error. Suberror: 1\nextra data", hangs=True),
+            machine(0, stderr="KVM internal error. Suberror: 1\nextra data", hangs=True),
             "amd64",
             False,
             "a guest does not run under it (KVM internal error. Suberror: 1)",
         ),
-        (Machine(0, b"freehyve\n"), "aarch64", True, ""),
-        (Machine(0, b""), "aarch64", False, "the tiny guest said nothing"),
+        (machine(0, b"freehyve\n"), "aarch64", True, ""),
+        (machine(0, b""), "aarch64", False, "the tiny guest said nothing"),
     ],
 )
-def test_what_counts_as_proof(machine: Machine, arch: str, good: bool, why: str) -> None:
-    found, words = _vm_probe.works(machine, "qemu", arch, "kvm")
+def test_what_counts_as_proof(qemu: Machine, arch: str, good: bool, why: str) -> None:
+    found, words = _vm_probe.works(qemu, "qemu", arch, "kvm")
     assert found == good
     assert good or words == why
 
@@ -111,28 +125,27 @@ def test_candidates(
     assert _vm_probe.candidates(arch, compiled, system) == (found, why)
 
 
-def test_the_device_alone_proves_nothing(host: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_device_alone_proves_nothing(host: Callable[..., None]) -> None:
     host()
-    monkeypatch.setattr(_vm_probe.sys, "platform", "linux")
-    choice = _vm_probe.choose(Machine(0, hangs=True), "qemu", "amd64")
+    choice = _vm_probe.choose(machine(0, hangs=True), "qemu", "amd64")
     assert choice.accel == "tcg"
     assert choice.why.startswith("software emulation, many times slower: kvm: a guest does not run under it")
 
 
 def test_a_guest_that_ran_does(host: Callable[..., None]) -> None:
     host()
-    assert _vm_probe.choose(Machine(_vm_probe.AMD64_EXIT), "qemu", "amd64").accel == "kvm"
-    assert _vm_probe.choose(Machine(_vm_probe.AMD64_EXIT), "qemu", "amd64", "kvm").accel == "kvm"
+    assert _vm_probe.choose(machine(_vm_probe.AMD64_EXIT), "qemu", "amd64").accel == "kvm"
+    assert _vm_probe.choose(machine(_vm_probe.AMD64_EXIT), "qemu", "amd64", "kvm").accel == "kvm"
 
 
 def test_what_was_asked_for_and_does_not_work_is_refused(host: Callable[..., None]) -> None:
     host()
-    for wanted, machine in (("kvm", Machine(0, hangs=True)), ("hvf", Machine(_vm_probe.AMD64_EXIT))):
+    for wanted, qemu in (("kvm", machine(0, hangs=True)), ("hvf", machine(_vm_probe.AMD64_EXIT))):
         with pytest.raises(ToolError, match=f"acceleration {wanted}: cannot be used.*builder_vm_accel: auto"):
-            _vm_probe.choose(machine, "qemu", "amd64", wanted)
+            _vm_probe.choose(qemu, "qemu", "amd64", wanted)
 
 
 def test_emulation_that_was_asked_for_tries_nothing() -> None:
-    machine = Machine(0)
-    assert _vm_probe.choose(machine, "qemu", "amd64", "tcg").accel == "tcg"
-    assert machine.probed == []  # type: ignore[attr-defined]
+    qemu = machine()
+    assert _vm_probe.choose(qemu, "qemu", "amd64", "tcg").accel == "tcg"
+    assert qemu.probed == []

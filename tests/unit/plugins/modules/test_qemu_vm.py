@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.freehyve.builder.plugins.module_utils import _vm_host
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._vm_host import Controller, Memory
 from ansible_collections.freehyve.builder.plugins.modules import qemu_vm
@@ -141,10 +142,10 @@ def test_firmware(params: dict[str, Any], uefi: bool) -> None:
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qemu_vm._vm_host, "memory", lambda: Memory(24 << 30, 20 << 30))
-    monkeypatch.setattr(qemu_vm._vm_host, "cpus", lambda: 4)
-    monkeypatch.setattr(qemu_vm._vm_host, "free_space", lambda _path: 100 << 30)
-    monkeypatch.setattr(qemu_vm._vm_host, "port_is_free", lambda port: port != 22)
+    monkeypatch.setattr(_vm_host, "memory", lambda: Memory(24 << 30, 20 << 30))
+    monkeypatch.setattr(_vm_host, "cpus", lambda: 4)
+    monkeypatch.setattr(_vm_host, "free_space", lambda _path: 100 << 30)
+    monkeypatch.setattr(_vm_host, "port_is_free", lambda port: port != 22)
 
 
 @pytest.mark.usefixtures("host")

@@ -96,7 +96,7 @@ def test_a_pinned_digest_wins_over_the_mirrors(tmp_path: Path, mirror: Path) -> 
         ({"image": "/nosuch/image"}, "No such file or directory; check builder_vm_image"),
     ],
 )
-def test_bad_input(tmp_path: Path, mirror: Path, params: dict[str, str], says: str) -> None:
+def test_bad_input(tmp_path: Path, mirror: Path, params: dict[str, Any], says: str) -> None:
     with pytest.raises(ToolError, match=says) as raised:
         run(tmp_path, **params)
     assert "\n" not in raised.value.message
