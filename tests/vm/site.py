@@ -22,7 +22,7 @@ SMALL = {
     "builder_vm_disk_size": "128m",
     "builder_vm_work_size": "64m",
     "builder_vm_accel": "tcg",
-    "builder_vm_wait": 150,
+    "builder_vm_wait": 300,
     "builder_vm_stop_timeout": 60,
 }
 
@@ -40,7 +40,7 @@ class Site:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "FREEHYVE_VM_DIR": str(self.machines), "ANSIBLE_NOCOLOR": "1"}
 
-    def run(self, *argv: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(self, *argv: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             argv,
             cwd=ROOT,

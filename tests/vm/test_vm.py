@@ -175,7 +175,6 @@ def test_a_guest_that_does_not_hear_the_button(site: Site) -> None:
 def test_bad_input_is_one_clear_line(site: Site, mirror: str, tmp_path: Path) -> None:
     """All in one run of Ansible, beside the machine that runs."""
     (tmp_path / "damaged.img.xz").write_bytes(b"\xfd7zXZ\x00damaged")
-    (tmp_path / "empty").touch()
     raw = tmp_path / "raw"
     raw.write_bytes(bytes(1 << 20))
     new = {"builder_vm_name": "third"}
@@ -183,37 +182,23 @@ def test_bad_input_is_one_clear_line(site: Site, mirror: str, tmp_path: Path) ->
     mine = listener.getsockname()[1]
     used = site.record("vm")["port"]
     here = site.machines / "vm"
+    # The rest of what is refused needs no machine, and is tried in the unit tests.
+    elsewhere = {**new, "builder_vm_cache": str(tmp_path / "cache")}
     cases: list[tuple[str, dict[str, object]]] = [
         (f"port {mine} on 127.0.0.1: in use by another program; set builder_vm_port", {**new, "builder_vm_port": mine}),
         (f"port {used} on 127.0.0.1: in use by machine 'vm'; set builder_vm_port", {**new, "builder_vm_port": used}),
-        ("port 70000: not from 1 to 65535", {**new, "builder_vm_port": 70000}),
         ("root.qcow2': in use by another machine", {**new, "builder_vm_image": str(here / "root.qcow2")}),
         ("too little memory: the machine is to have 900g", {**new, "builder_vm_memory": "900g"}),
-        ("memory: 'much' is not a size", {**new, "builder_vm_memory": "much"}),
         ("too little disk: the machine's disks may grow to", {**new, "builder_vm_work_size": "900t"}),
-        ("cpus 4096: the host has", {**new, "builder_vm_cpus": 4096}),
         ("disk_size is 64k; set it larger", {**new, "builder_vm_image": str(raw), "builder_vm_disk_size": "64k"}),
-        ("malformed name; use letters, digits", {"builder_vm_name": "../escape"}),
-        ("no virtual machine for it; amd64 or arm64/aarch64", {**new, "builder_vm_arch": "riscv/riscv64"}),
-        ("has no BIOS", {**new, "builder_vm_arch": "arm64/aarch64", "builder_vm_firmware": "bios"}),
         ("No such file or directory; check builder_vm_image", {**new, "builder_vm_image": "/nonexistent"}),
-        ("is a directory; builder_vm_image names a file", {**new, "builder_vm_image": str(tmp_path)}),
-        ("is empty; check builder_vm_image", {**new, "builder_vm_image": str(tmp_path / "empty")}),
         ("damaged, xz says", {**new, "builder_vm_image": str(tmp_path / "damaged.img.xz")}),
-        ("its checksum is", {**new, "builder_vm_image": str(raw), "builder_vm_image_checksum": "0" * 64}),
-        ("neither SHA-256 nor SHA-512", {**new, "builder_vm_image_checksum": "abc"}),
-        ("connection refused.* set builder_vm_image", {**new, "builder_vm_mirror": "http://127.0.0.1:9"}),
-        ("host name does not resolve.* set builder_vm_image", {**new, "builder_vm_mirror": "http://nosuch.invalid"}),
-        ("has no .*14.5.* set builder_vm_image", {**new, "builder_vm_release": "14.5-RELEASE"}),
-        ("its images cannot be seeded", {**new, "builder_vm_release": "13.5-RELEASE"}),
-        ("nobody could log in; set builder_vm_private_key", {**new, "builder_vm_seed": False}),
-        ("private key '/nosuch': not there", {**new, "builder_vm_private_key": "/nosuch"}),
+        ("connection refused.* set builder_vm_image", {**elsewhere, "builder_vm_mirror": "http://127.0.0.1:9"}),
+        ("has no .*14.5.* set builder_vm_image", {**elsewhere, "builder_vm_release": "14.5-RELEASE"}),
         ("acceleration hvf: cannot be used", {**new, "builder_vm_image": str(raw), "builder_vm_accel": "hvf"}),
         ("there is none; start it first", {**new, "builder_vm_state": "snapshot"}),
-        ("has no snapshot 'nosuch', it has clean", {"builder_vm_state": "reverted", "builder_vm_snapshot": "nosuch"}),
         ("refusing to destroy it and its disks; set builder_vm_allow_destroy", {"builder_vm_state": "absent"}),
         ("was made otherwise, its root disk has 128m", {"builder_vm_disk_size": "1g"}),
-        ("its image was made from the official one", {"builder_vm_image": str(raw)}),
     ]
     before = site.record("vm")
     role = {"name": "freehyve.builder.builder_vm"}
@@ -240,6 +225,7 @@ def test_bad_input_is_one_clear_line(site: Site, mirror: str, tmp_path: Path) ->
         "builder_vm_disk_size": "128m",
         "builder_vm_work_size": "64m",
         "builder_vm_accel": "tcg",
+        "builder_vm_wait": 1,
         "builder_vm_mirror": mirror,
         "said": [],
     }
