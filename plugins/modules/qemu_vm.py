@@ -445,9 +445,22 @@ def create(runner: Controller, found: Tools, wanted: Wanted, chosen: Dict[str, A
     if os.path.isdir(staging.path):
         _vm_life.remove(staging)
     os.makedirs(staging.path, mode=0o700)
+    try:
+        record = _make(runner, found, wanted, staging, kind)
+        write_json(staging.record, dict(record, **chosen))
+        os.rename(staging.path, wanted.home.path)
+    except BaseException:
+        _vm_life.remove(staging)
+        raise
+    return dict(record, **chosen)
+
+
+def _make(runner: Controller, found: Tools, wanted: Wanted, staging: Home, kind: str) -> Dict[str, Any]:
+    """Disks, keys and seed; the record, less what each start chooses anew."""
+    image = wanted.image or ""
     size, work = _disk_sizes(wanted)
     firmware = _vm_firmware.find(runner, found.qemu, wanted.arch) if wanted.uefi else None
-    disks = _vm_life.Disks(wanted.image, kind, size, work)
+    disks = _vm_life.Disks(image, kind, size, work)
     _vm_life.make_disks(runner, found.qemu_img, staging, disks, firmware)
     host_keys = [wanted.host_key] if wanted.host_key else []
     if wanted.private_key:
@@ -461,10 +474,10 @@ def create(runner: Controller, found: Tools, wanted: Wanted, chosen: Dict[str, A
     if wanted.seed:
         instance = f"iid-{uuid.uuid4()}"
         host_keys = [_vm_life.make_seed(runner, staging, wanted.name, wanted.release, authorized, instance)]
-    record = {
+    return {
         "name": wanted.name,
         "created": int(time.time()),
-        "image": os.path.realpath(wanted.image),
+        "image": os.path.realpath(image),
         "source": wanted.source,
         "release": wanted.release,
         "arch": wanted.arch,
@@ -481,14 +494,12 @@ def create(runner: Controller, found: Tools, wanted: Wanted, chosen: Dict[str, A
         "ready": False,
         "accel": None,
         "why": None,
-        **chosen,
     }
-    write_json(staging.record, record)
-    os.rename(staging.path, wanted.home.path)
-    return record
 
 
-def start(runner: Controller, found: Tools, wanted: Wanted, record: Dict[str, Any]) -> Dict[str, Any]:
+def start(
+    runner: Controller, found: Tools, wanted: Wanted, record: Dict[str, Any], choice: _vm_probe.Choice
+) -> Dict[str, Any]:
     """Start it and wait for a login; the record is written when it runs, and once more when one can log in."""
     home = wanted.home
     firmware = _vm_firmware.Firmware(**record["firmware"]) if record["firmware"] else None
@@ -497,7 +508,6 @@ def start(runner: Controller, found: Tools, wanted: Wanted, record: Dict[str, An
     if not record["port"]:
         taken = [int(other.get("port") or 0) for other in neighbours(wanted.base, wanted.name).values()]
         record = dict(record, port=_vm_host.free_port(taken))
-    choice = _vm_probe.choose(runner, found.qemu, record["arch"], wanted.accel)
     hardware = Hardware(
         record["name"], record["arch"], record["cpus"], record["memory"], record["port"], choice.accel, firmware
     )
@@ -520,6 +530,10 @@ def apply(runner: Controller, wanted: Wanted, observed: Observed, steps: List[St
     home, record = wanted.home, observed.record
     found = tools(runner, wanted, record["arch"] if record else wanted.arch)
     chosen = settings(wanted, record or {})
+    choice = None
+    if any(step.action.startswith("start ") for step in steps):
+        # Before anything is made, and before a machine that runs is stopped.
+        choice = _vm_probe.choose(runner, found.qemu, record["arch"] if record else wanted.arch, wanted.accel)
     for step in steps:
         verb = step.action.split()[0]
         if verb == "create":
@@ -529,10 +543,10 @@ def apply(runner: Controller, wanted: Wanted, observed: Observed, steps: List[St
             record = None
         elif record is None:
             raise ToolError(f"machine '{wanted.name}': there is none to {verb}")
-        elif verb == "start":
+        elif verb == "start" and choice is not None:
             if wanted.state == "started":
                 record = dict(record, **chosen)
-            record = start(runner, found, wanted, record)
+            record = start(runner, found, wanted, record, choice)
         elif verb == "wait":
             record = wait(runner, wanted, record)
         elif verb == "stop":
