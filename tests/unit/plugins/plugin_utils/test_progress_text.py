@@ -216,7 +216,7 @@ def test_the_log_of_a_whole_run(told: list[tuple[float, dict[str, Any]]], monkey
         "factory: bulk base-default [0:45]: "
         "0/4 built, 0 failed, 0 skipped, about 1:07 left | 01 pkg-2.8.99 package 0:13"
     )
-    assert all(later - sooner >= 30 for (sooner, _), (later, _) in pairwise(progress))
+    assert all(later - sooner >= 30 for (sooner, _one), (later, _other) in pairwise(progress))
     assert said[-1][1] == "factory: bulk base-default [2:54]: done"
     assert len(said) < 10
 
