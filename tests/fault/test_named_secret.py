@@ -73,8 +73,8 @@ def test_neither_a_password_nor_a_key_is_seen_anywhere(builder: Builder, site: S
         builder.run(["rm", "-f", key])
     assert not any(word in run.output for word in words)
     assert not any(word in text for text in seen for word in words)
-    python = ["/usr/local/bin/python3", "-c", _SEARCH, f"/{site.workspace}", *words]
-    assert builder.run(python).stdout == ""
+    python = ["/usr/local/bin/python3", "-", f"/{site.workspace}", *words]
+    assert builder.run(python, input=_SEARCH).stdout == ""
     assert found_in(site.directory / "artifacts", words) == []
 
 
