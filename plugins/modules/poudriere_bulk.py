@@ -614,7 +614,15 @@ def held(wanted: Wanted, runner: Runner, job: _job.Job, attached: bool) -> Itera
     if wanted.names.set_name:
         details["set"] = wanted.names.set_name
     master = wanted.names.mastername
-    lease = _lease.take(runner, leases_of(wanted), "bulk", master, job=job.directory, details=details)
+    try:
+        lease = _lease.take(runner, leases_of(wanted), "bulk", master, job=job.directory, details=details)
+    except ToolError:
+        found = _lease.read(_lease.lease_path(leases_of(wanted), "bulk", master))
+        if found is None or found.job != job.directory:
+            raise
+        # Another run wants the very same: it starts the job at this moment, and we attach to it.
+        yield
+        return
     lease = _lease.entrust(lease)
     try:
         yield

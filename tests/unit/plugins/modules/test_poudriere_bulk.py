@@ -394,6 +394,15 @@ def test_another_job_in_the_same_jail_and_tree_is_named(scene: Scene, monkeypatc
         bulk.run_start(scene.wanted, Host(), diff=False)
 
 
+def test_two_runs_that_start_the_same_job_at_once_share_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, leases = scene.job(), bulk.leases_of(scene.wanted)
+    lease = _lease.entrust(_lease.take(Host(), leases, "bulk", "j-p", job=job.directory))
+    monkeypatch.setattr(_lease, "_LOCKS", {})
+    with bulk.held(scene.wanted, Host(), job, attached=False):
+        assert _lease.leases(leases) == [lease]
+    assert _lease.leases(leases) == [lease]
+
+
 def test_all_options_of_the_command() -> None:
     argv = _bulk.bulk_argv("/e", Names("j", "p", "s"), ["/l", "/m"], 3, "quarterly", "/k")
     words = "poudriere -N -e /e -s PKG_REPO_SIGNING_KEY=/k bulk -j j -p p -z s -J 3 -b quarterly -f /l -f /m"
