@@ -92,6 +92,7 @@ def leftovers(site: Site) -> list[str]:
     return [name for name in found if name.endswith((".part", ".mnt")) or "/." in name or name.startswith(".")]
 
 
+@pytest.mark.timeout(3600)
 def test_a_controller_that_is_killed_at_random_moments(builder: Builder, tmp_path: Path) -> None:
     """Killed again and again, then left alone: what comes out is what an undisturbed build makes."""
     (tmp_path / "calm").mkdir()
@@ -144,6 +145,7 @@ def wait_for_lease(site: Site, kind: str, seconds: float) -> bool:
     return False
 
 
+@pytest.mark.timeout(1800)
 def test_a_loss_of_power_while_an_image_is_made(crashing: Builder, tmp_path: Path) -> None:
     with open_site(crashing, tmp_path) as site:
         before = state_of(crashing)
@@ -165,6 +167,7 @@ def test_a_loss_of_power_while_an_image_is_made(crashing: Builder, tmp_path: Pat
         assert now[:2] == before[:2]
 
 
+@pytest.mark.timeout(1800)
 def test_two_builds_of_the_same_thing_at_once(builder: Builder, tmp_path: Path) -> None:
     """The second attaches to what runs, and both end well with one result."""
     with open_site(builder, tmp_path) as site:

@@ -10,6 +10,8 @@ import subprocess
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.builders import Builder
 from tests.fault.remote import read
 from tests.integration.build_site import Site
@@ -39,6 +41,7 @@ def key_of(builder: Builder, path: str) -> list[str]:
     return [line for line in read(builder, path).splitlines() if not line.startswith("-----")][2:5]
 
 
+@pytest.mark.timeout(1800)
 def test_neither_a_password_nor_a_key_is_seen_anywhere(builder: Builder, site: Site) -> None:
     canary = f"canary-{secrets.token_hex(8)}"
     key = f"/root/{secrets.token_hex(4)}.key"

@@ -36,6 +36,7 @@ def own_pool(builder: Builder) -> str:
     return next(row[0].split("/")[0] for row in rows if row[1] == "/")
 
 
+@pytest.mark.timeout(1800)
 def test_an_image_called_like_the_builders_own_pool_beside_a_foreign_pool(builder: Builder, site: Site) -> None:
     """The pool of the image bears the name of the root pool, and a foreign one of that name waits to be imported."""
     name = own_pool(builder)
