@@ -44,6 +44,9 @@ def run(*argv: str, check: bool = True) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
+_TRIED = re.compile(r"jobs/JOB/(log|process|job\.json|outcome\.json|result\.json)$|.*\.part$")
+
+
 class Agent:
     """State between two requests."""
 
@@ -196,7 +199,7 @@ class Agent:
             wrong.append(f"a traceback: {broken.said.strip().splitlines()[-1:] or broken.message}")
         left = self.seen()
         # What is exactly as after an earlier case has no other future than that had.
-        name_of_state = mark(left)
+        name_of_state = mark(left, self.workspace)
         fresh = name_of_state not in self.known
         if fresh:
             self.known[name_of_state] = self.after(index, broken)
@@ -230,13 +233,30 @@ class Agent:
         return {name: list(row) for name, row in trees.table(self.workspace, self.digests).items()}
 
 
-def mark(seen: Dict[str, Any]) -> str:
-    """Names what a builder holds, less what tells only when and by whom a job was tried."""
-    table = dict(seen["table"])
+def mark(seen: Dict[str, Any], workspace: str) -> str:
+    """Names what a builder holds, less what tells only when and by whom it was tried.
+
+    That is: times, processes, the random numbers of a pool of ours and of what lies half-made on it.
+    """
+    table, state = dict(seen["table"]), dict(seen["state"])
     for name in table:
-        if re.match(r"jobs/JOB/(log|process|job\.json|outcome\.json|result\.json)$", name):
+        if _TRIED.match(name):
             table[name] = table[name][:4]
-    return hashlib.sha256(repr((sorted(seen["state"].items()), sorted(table.items()))).encode()).hexdigest()
+        elif name.startswith("leases/") and name.endswith(".json"):
+            table[name] = table[name][:4] + (lease(os.path.join(workspace, name)),)
+    state["pools"] = [re.sub(r"^(fhb\S*\s)\d+", r"\1GUID", row) for row in state["pools"]]
+    return hashlib.sha256(repr((sorted(state.items()), sorted(table.items()))).encode()).hexdigest()
+
+
+def lease(path: str) -> str:
+    """What a lease holds, and how much it tells of it; not by whom and since when."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            value = json.load(stream)
+        details = {k: "-" if k in ("guid", "inode", "fsid") else v for k, v in (value.get("details") or {}).items()}
+        return repr((value["kind"], value["identity"], sorted(details.items())))
+    except (OSError, ValueError, KeyError):
+        return "unreadable"
 
 
 def preload() -> None:
