@@ -211,9 +211,8 @@ class Suite:
             lines = [f"call {case.call}, {case.kind} at {case.at}: {case.what[:160]}"]
             lines += [f"  it said: {answer['message']}"]
             lines += [f"  {text}" for text in wrong[:6]]
-            lines.append(f"  again: {case.again}")
-            self.tally.lines += lines
-            self.say("\n".join(lines))
+            self.tally.lines.append(f"does not hold: {case.again}")
+            self.say("\n".join([*lines, f"  again: {case.again}"]))
 
 
 @contextmanager
