@@ -317,7 +317,8 @@ def _why(lease: _lease.Lease) -> str:
 
 def scraps(workspace: str) -> List[str]:
     """Half-written small files whose writer is dead, where a build writes such files."""
-    places = ("stages", "leases", "images/*", "jobs/*", "poudriere/etc/poudriere.d/jails/*", "record")
+    places = ["stages", "leases", "dists/*", "images/*", "work/*", "jobs/*", "record"]
+    places += ["poudriere/etc/poudriere.d/jails/*"]
     root = glob.escape(workspace)
     return [path for place in places for here in sorted(glob.glob(os.path.join(root, place))) for path in left(here)]
 

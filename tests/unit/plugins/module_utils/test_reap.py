@@ -376,6 +376,15 @@ def test_what_cannot_be_told_is_an_error_of_the_tool(host: Host) -> None:
         reaper.plan(lease)
 
 
+@pytest.mark.parametrize("place", ["dists/13.2-RELEASE-amd64", "work/image", "images/image", "jobs/key", "record"])
+def test_half_written_files_go_wherever_a_build_writes_them(host: Host, place: str) -> None:
+    directory = host.workspace / place
+    directory.mkdir(parents=True)
+    (directory / ".MANIFEST.0kqbx0do").touch()
+    assert host.reap() == ([f"remove {directory}/.MANIFEST.0kqbx0do"], [])
+    assert list(directory.iterdir()) == []
+
+
 def test_half_written_files_of_the_dead_go_and_those_of_the_living_stay(host: Host) -> None:
     stages = host.workspace / "stages"
     stages.mkdir()
