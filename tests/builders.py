@@ -92,14 +92,18 @@ class Builder:
         *arguments: str,
         check: bool = True,
         environment: Mapping[str, str] | None = None,
+        inventory: Path | None = None,
         timeout: float = 900,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a playbook (path below the checkout, or FQCN) against this builder from the root of the checkout."""
+        """Run a playbook (path below the checkout, or FQCN) against this builder from the root of the checkout.
+
+        :param inventory: another one than this builder's own.
+        """
         tool = Path(sys.executable).with_name("ansible-playbook")
         argv = [
             str(tool) if tool.exists() else "ansible-playbook",
             "-i",
-            str(self.inventory),
+            str(inventory or self.inventory),
             str(playbook),
             *arguments,
         ]

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
@@ -24,9 +25,11 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._images import (
     Assignment,
     Builder,
     assign,
+    image_id,
     images_of,
     names_of,
 )
+from ansible_collections.freehyve.builder.plugins.plugin_utils._record_past import read_record
 
 GROUP = "freehyve_image_hosts"
 IMAGES = "freehyve_images"
@@ -50,6 +53,24 @@ def defaults() -> dict[str, Any]:
     return {setting: options[option]["default"] for setting, option in DEFAULTS.items()}
 
 
+def record_name(image: str) -> str:
+    """Results of all images of a version lie in one directory: what has the same name in all gets the image's."""
+    return f"build-{re.sub(r'[^A-Za-z0-9._-]', '-', image)}.json"
+
+
+def homes_of(images: Iterable[Mapping[str, Any]], away: Collection[str]) -> dict[str, str]:
+    """Images that builders have which are not at hand, from the images' last records."""
+    found: dict[str, str] = {}
+    for wants in images:
+        image = image_id(wants)
+        artifacts = Path(str(wants.get("freehyve_artifacts") or "artifacts")).expanduser()
+        record = read_record(artifacts / str(wants["freehyve_version"]) / record_name(image)) or {}
+        home = (record.get("builder") or {}).get("name")
+        if home in away and record.get("state") != "failed":
+            found[image] = str(home)
+    return found
+
+
 def inherited(variables: Mapping[str, Any]) -> dict[str, Any]:
     """Variables of a builder that its images' hosts have too: all of its inventory, none of the run.
 
@@ -71,14 +92,12 @@ def inherited(variables: Mapping[str, Any]) -> dict[str, Any]:
 def host_of(assigned: Assigned, builder: Builder, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of add_host for the host of an image."""
     known = inherited(variables)
-    file = re.sub(r"[^A-Za-z0-9._-]", "-", assigned.image)
     mine: dict[str, Any] = {
         **({} if set(NAMING) & set(known) else names_of(assigned, builder)),
         **{name: value for name, value in assigned.settings.items() if name.startswith(PREFIX)},
         "freehyve_image": assigned.image,
         "freehyve_image_builder": assigned.builder,
-        # Results of all images of a version lie in one directory: what has the same name in all gets the image's.
-        "build_record_file": f"build-{file}.json",
+        "build_record_file": record_name(assigned.image),
     }
     mine.setdefault("result_fetch_exclude", [*known.get("result_fetch_exclude", ["work"]), "SHA256SUMS"])
     groups = [name for name in variables["group_names"] if name != "ungrouped"]
@@ -119,7 +138,9 @@ class ActionModule(ActionBase):
         images = images_of(self._images(hostvars, names))
         builders = [self._builder(name, hostvars[name]) for name in names]
         everybody = set(known["groups"].get("builder", names))
-        assignment = assign(images, builders, complete=everybody <= set(names))
+        away = everybody - set(names)
+        homes = {} if not away else homes_of([builders[0].wants(image) for image in images], away)
+        assignment = assign(images, builders, not away, homes)
         if not assignment.images:
             raise ToolError(assignment.left_out[0])
         by_name = {builder.name: builder for builder in builders}

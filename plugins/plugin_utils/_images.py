@@ -165,7 +165,9 @@ def unfit(builder: Builder, wants: Mapping[str, Any]) -> str | None:
     return None
 
 
-def assign(images: Sequence[Image], builders: Sequence[Builder], complete: bool = True) -> Assignment:
+def assign(
+    images: Sequence[Image], builders: Sequence[Builder], complete: bool = True, homes: Mapping[str, str] | None = None
+) -> Assignment:
     """Give each image to a builder.
 
     An image stays where it was built, because all that it needs is there; else it goes where its packages are, else to
@@ -174,6 +176,7 @@ def assign(images: Sequence[Image], builders: Sequence[Builder], complete: bool 
 
     :param complete: whether these are all builders of the inventory. When some did not answer or were left out by
         --limit, what only they could build is left out too.
+    :param homes: by image, a builder that is not at hand and has the image: it is not made anew somewhere else.
     :raises ToolError: an image that no builder can build, or images that cannot be told apart.
     """
     fits: dict[int, list[Builder]] = {}
@@ -181,6 +184,11 @@ def assign(images: Sequence[Image], builders: Sequence[Builder], complete: bool 
     known = {builder.name for builder in builders}
     for image in images:
         _check_release(image, builders)
+        home = (homes or {}).get(_title(image, builders))
+        if home is not None and image.builder is None:
+            fits[image.number] = []
+            left_out.append(f"image '{_title(image, builders)}': was built on {home}, which is not in this run")
+            continue
         asked = [builder for builder in builders if image.builder in (None, builder.name)]
         problems = {builder.name: unfit(builder, builder.wants(image)) for builder in asked}
         fits[image.number] = [builder for builder in asked if problems[builder.name] is None]

@@ -38,7 +38,7 @@ SITE = {
     "freehyve_workspace": "zroot/freehyve",
 }
 # What a build reads of the site, but of no image: it is about the run, the builder, or the results of a run.
-NO_IMAGE = {"builder", "ccache", "image_hosts", "images", "job_poll", "job_timeout", "poll"}
+NO_IMAGE = {"builder", "ccache", "image", "image_hosts", "images", "job_poll", "job_timeout", "poll"}
 
 
 def builder(
