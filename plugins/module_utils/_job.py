@@ -158,6 +158,15 @@ def is_alive(runner: Runner, job: Job, process: Process) -> bool:
 
 def observe(runner: Runner, job: Job) -> JobState:
     """Look at a job without touching it."""
+    state = _seen(runner, job)
+    if state.state == DIED and state.process is None:
+        # Somebody may be starting it at this moment; behind their lock it is known.
+        with _starting(job):
+            return _seen(runner, job)
+    return state
+
+
+def _seen(runner: Runner, job: Job) -> JobState:
     begun = read_json(job.path("job.json"))
     if begun is None:
         return JobState(ABSENT)
@@ -211,21 +220,24 @@ def start(
     argv: Sequence[str],
     environ: Optional[Mapping[str, str]] = None,
     note: Optional[Mapping[str, Any]] = None,
+    prepare: Optional[Callable[[], None]] = None,
 ) -> Tuple[JobState, bool]:
     """Start a job, or attach to it when it runs already.
 
     What an earlier try of the same key left is removed first.
 
     :param note: what its owner must know at the end, kept with the job: who looks then may be another process.
-
+    :param prepare: puts into the job's directory what the command needs; not called when the job runs already.
     :returns: its state, and whether it was started here.
     :raises ToolError: it could not be started.
     """
     with _starting(job):
-        state = observe(runner, job)
+        state = _seen(runner, job)
         if state.state == RUNNING:
             return state, False
         os.makedirs(job.directory, mode=0o700, exist_ok=True)
+        if prepare is not None:
+            prepare()
         for name in ("rc", "rc.tmp", "process", "process.tmp", "pid", "log", "cancelled", "result.json", "job.json"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(job.path(name))
@@ -242,7 +254,7 @@ def start(
                 _undo_start(job)
                 raise ToolError(f"job {job.key[:12]}: did not start within {START_SECONDS:g} s: {cause}; see {job.log}")
             time.sleep(0.02)
-        return observe(runner, job), True
+        return _seen(runner, job), True
 
 
 def finish(job: Job, result: Dict[str, Any]) -> None:

@@ -105,20 +105,19 @@ def earlier_death(runner: Runner, job: _job.Job) -> Optional[str]:
 
 def start(runner: Runner, request: Request, params: Mapping[str, Any], job: _job.Job) -> bool:
     """Start the job or attach to the one that runs; whether it was started here."""
-    os.makedirs(job.directory, mode=0o700, exist_ok=True)
-    if _job.observe(runner, job).state == _job.RUNNING:
-        return False
-    for name in (OUTCOME, PROGRESS):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(job.path(name))
-    library = request.library
-    if os.path.isfile(library):
-        library = job.path(LIBRARY)
-        shutil.copyfile(request.library, library)
-    shutil.copyfile(request.code, job.path(CODE))
+    library = job.path(LIBRARY) if os.path.isfile(request.library) else request.library
+
+    def prepare() -> None:
+        for name in (OUTCOME, PROGRESS):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(job.path(name))
+        if library != request.library:
+            shutil.copyfile(request.library, library)
+        shutil.copyfile(request.code, job.path(CODE))
+
     note = {"module": request.module, "params": dict(params), "diff": request.diff, "library": library}
     argv = [sys.executable, job.path(CODE), job.directory]
-    return _job.start(runner, job, argv, {_lease.JOB_VARIABLE: job.directory}, note)[1]
+    return _job.start(runner, job, argv, {_lease.JOB_VARIABLE: job.directory}, note, prepare)[1]
 
 
 def wait(job: _job.Job, seconds: float) -> None:

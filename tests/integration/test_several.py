@@ -24,6 +24,7 @@ from tests.integration.state import state_of
 
 FIRST, MORE, BROKEN = "sysutils/hello", "sysutils/world", "sysutils/broken"
 EDGE, CORE, NEXT = "edge-1.0.0-amd64", "core-1.0.0-amd64", "edge-1.1.0-amd64"
+IN_VERSIONS = (("1.0.0", EDGE), ("1.0.0", CORE), ("1.1.0", NEXT))
 IMAGES: list[dict[str, Any]] = [
     {"name": "edge", "version": "1.0.0", "packages": "edge.txt"},
     {"name": "core", "version": "1.0.0", "packages": "core.txt", "builder": "second"},
@@ -94,6 +95,9 @@ class Site:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return found
 
+    def stages(self, version: str, image: str) -> dict[str, str]:
+        return {row["name"]: row["state"] for row in self.record(version, image)["stages"]}
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -144,10 +148,7 @@ def test_one_image_fails_and_the_others_are_built(site: Site) -> None:
 
 
 def test_each_image_has_its_record_and_report(site: Site) -> None:
-    states = {
-        image: site.record(version, image)["state"]
-        for version, image in (("1.0.0", EDGE), ("1.0.0", CORE), ("1.1.0", NEXT))
-    }
+    states = {image: site.record(version, image)["state"] for version, image in IN_VERSIONS}
     assert states == {EDGE: "done", CORE: "failed", NEXT: "done"}
     assert site.record("1.1.0", NEXT)["builder"]["name"] == "first"
     assert EDGE in (site.artifacts / "1.0.0" / f"report-{EDGE}.html").read_text(encoding="utf-8")
@@ -159,7 +160,10 @@ def test_the_mended_image_is_built_and_nothing_else_changes(site: Site) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     said = table(done.stdout)
     assert said[0] == "3 images are good"
-    assert [line.split()[1:3] for line in said[1:]] == [["first", "up"], ["second", "changed"], ["first", "up"]]
+    assert [line.split()[1] for line in said[1:]] == ["first", "second", "first"]
+    stages = {image: site.stages(version, image) for version, image in IN_VERSIONS}
+    assert {image: stages[image]["packages"] for image in stages} == {EDGE: "current", CORE: "ran", NEXT: "current"}
+    assert {image: stages[image]["image"] for image in stages} == {EDGE: "current", CORE: "ran", NEXT: "current"}
     assert f"{EDGE}: goes to first (it was built there)" in done.stdout
 
 

@@ -37,7 +37,10 @@ def sums(tmp_path: Path) -> Path:
 
 
 def test_other_images_stay_and_what_is_gone_goes(sums: Path) -> None:
-    files = [{"dest": str(sums.parent / "a.raw"), "sha256": NEW}, {"dest": str(sums.parent / "later"), "sha256": None}]
+    files: list[dict[str, Any]] = [
+        {"dest": str(sums.parent / "a.raw"), "sha256": NEW},
+        {"dest": str(sums.parent / "later"), "sha256": None},
+    ]
     assert run(sums, files)["changed"] is True
     assert sums.read_text(encoding="utf-8") == f"{NEW}  a.raw\n{ONE}  b.raw\n"
     assert [path.name for path in sums.parent.iterdir() if path.name.startswith(".")] == []

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -279,3 +280,25 @@ def test_a_long_log_gives_its_end(tmp_path: Path) -> None:
 )
 def test_terminal_escapes_are_removed(dirty: str, clean: str) -> None:
     assert _job.strip_escapes(dirty) == clean
+
+
+def test_who_looks_while_a_job_is_being_started_waits_until_it_runs(host: Host, job: _job.Job) -> None:
+    """Without waiting it would look as if the job had died: it is written down before it has a process."""
+    inside, seen = threading.Event(), []
+
+    def prepare() -> None:
+        _job.write_json(job.path("job.json"), {"argv": [], "since": 1, "note": {}})
+        inside.set()
+        time.sleep(0.3)
+
+    looker = threading.Thread(target=lambda: inside.wait() and seen.append(_job.observe(host, job).state))
+    looker.start()
+    _state, started = _job.start(host, job, ["sleep", "30"], prepare=prepare)
+    looker.join()
+    assert (started, seen) == (True, [_job.RUNNING])
+
+
+def test_a_job_that_runs_is_not_prepared_again(host: Host, job: _job.Job) -> None:
+    _job.start(host, job, ["sleep", "30"])
+    _state, started = _job.start(host, job, ["sleep", "30"], prepare=lambda: pytest.fail("the job runs already"))
+    assert started is False
