@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _job
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
+from ansible_collections.freehyve.builder.plugins.module_utils._files import write_json
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
 from tests.unit import transcripts
 
@@ -287,11 +288,15 @@ def test_who_looks_while_a_job_is_being_started_waits_until_it_runs(host: Host, 
     inside, seen = threading.Event(), []
 
     def prepare() -> None:
-        _job.write_json(job.path("job.json"), {"argv": [], "since": 1, "note": {}})
+        write_json(job.path("job.json"), {"argv": [], "since": 1, "note": {}})
         inside.set()
         time.sleep(0.3)
 
-    looker = threading.Thread(target=lambda: inside.wait() and seen.append(_job.observe(host, job).state))
+    def look() -> None:
+        inside.wait()
+        seen.append(_job.observe(host, job).state)
+
+    looker = threading.Thread(target=look)
     looker.start()
     _state, started = _job.start(host, job, ["sleep", "30"], prepare=prepare)
     looker.join()
