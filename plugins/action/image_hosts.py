@@ -105,6 +105,14 @@ def host_of(assigned: Assigned, builder: Builder, variables: Mapping[str, Any]) 
     return {**address, **known, **mine, "name": assigned.host, "groups": [*groups, GROUP]}
 
 
+def is_apart(host: Mapping[str, Any], hostvars: Mapping[str, Any]) -> bool:
+    """Whether an image has another workspace than the one that is known of its builder."""
+    seen = hostvars[host["freehyve_image_builder"]]["freehyve_builder"]
+    workspace = host["freehyve_workspace"]
+    place = host.get("freehyve_workspace_path", f"/{workspace}")
+    return (workspace, place) != (seen.get("workspace"), seen.get("workspace_path"))
+
+
 class ActionModule(ActionBase):
     """On the controller only; looks at what the play knows of its hosts."""
 
@@ -129,6 +137,7 @@ class ActionModule(ActionBase):
             "changed": False,
             "actions": [],
             "hosts": hosts,
+            "apart": [host["name"] for host in hosts if is_apart(host, known["hostvars"])],
             "images": images,
             "left_out": list(assignment.left_out),
         }

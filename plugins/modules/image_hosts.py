@@ -55,6 +55,11 @@ hosts:
   type: list
   elements: dict
   returned: success
+apart:
+  description: Names of the hosts whose workspace is another than the one that is known of their builder.
+  type: list
+  elements: str
+  returned: success
 images:
   description: Image, builder and what spoke for it, by the name of the host.
   type: dict

@@ -18,7 +18,15 @@ from ansible.template import Templar
 
 from ansible_collections.freehyve.builder.plugins.action import image_hosts
 
-FACTS = {"system": "FreeBSD", "release": "14.3-RELEASE", "machine_arch": "amd64", "pools": {"zroot": {}}, "cpus": 2}
+FACTS = {
+    "system": "FreeBSD",
+    "workspace": "zroot/freehyve",
+    "workspace_path": "/zroot/freehyve",
+    "release": "14.3-RELEASE",
+    "machine_arch": "amd64",
+    "pools": {"zroot": {}},
+    "cpus": 2,
+}
 
 
 class Variables(dict[str, Any]):
@@ -107,3 +115,8 @@ def test_a_run_that_has_nothing_to_build_says_so() -> None:
     one = host("one", freehyve_images=[{"name": "edge", "arch": "arm64/aarch64"}])
     result = run({"one": one}, groups=["one", "two"])
     assert result["msg"] == "image 'edge-0.1.0-arm64-aarch64': no builder can build it: one is amd64"
+
+
+def test_an_image_with_a_workspace_of_its_own_is_to_be_looked_at() -> None:
+    images = [{"name": "edge"}, {"name": "core", "workspace": "zroot/core"}]
+    assert run({"one": host("one", freehyve_images=images)})["apart"] == ["core-0.1.0-amd64@one"]
