@@ -189,6 +189,10 @@ def assign(
             fits[image.number] = []
             left_out.append(f"image '{_title(image, builders)}': was built on {home}, which is not in this run")
             continue
+        if image.builder not in (None, *known) and not complete:
+            fits[image.number] = []
+            left_out.append(f"image '{_title(image, builders)}': asks for {image.builder}, which is not in this run")
+            continue
         asked = [builder for builder in builders if image.builder in (None, builder.name)]
         problems = {builder.name: unfit(builder, builder.wants(image)) for builder in asked}
         fits[image.number] = [builder for builder in asked if problems[builder.name] is None]

@@ -181,5 +181,5 @@ def test_a_plan_for_one_builder_is_about_its_images_only(site: Site) -> None:
     said = table(done.stdout)
     assert said[0] == "2 of 3 images are good, 1 left out"
     assert [line.split()[:2] for line in said[1:3]] == [[EDGE, "first"], [NEXT, "first"]]
-    assert said[3] == f"  left out: image '{CORE}': was built on second, which is not in this run"
+    assert said[3] == f"  left out: image '{CORE}': asks for second, which is not in this run"
     assert "changed=1" not in done.stdout

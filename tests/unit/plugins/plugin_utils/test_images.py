@@ -136,6 +136,11 @@ def test_without_all_builders_such_an_image_is_left_out() -> None:
     assert found.left_out == ("image 'arm-0.1.0-arm64-aarch64': no builder can build it: one is amd64",)
 
 
+def test_an_image_that_asks_for_a_builder_which_is_away_is_left_out() -> None:
+    found = assign(images({"name": "edge"}, {"name": "core", "builder": "two"}), [builder()], complete=False)
+    assert found.left_out == ("image 'core-0.1.0-amd64': asks for two, which is not in this run",)
+
+
 @pytest.mark.parametrize(
     ("wanted", "kernel", "fits"),
     [
