@@ -23,6 +23,7 @@ _NAMES = (
 # What is the history of tries: logs, poudriere's and those of jobs, and how each try ended.
 SKIPPED = re.compile(r"^(poudriere/.*data/logs|poudriere/.*data/\.m|jobs/\.lock|leases/\.lock)(/|$)")
 HISTORY = re.compile(r"^jobs/JOB/")
+_RANDOM = re.compile(r"\b([0-9a-f]{64}|\d{15,20})\b")  # digests, which the files tell better, and GUIDs
 # What a call says of itself rather than of what it made: it did less when something was there already.
 SAID = ("invocation", "diff", "actions", "lines", "kept", "job", "warnings", "log_lines", "log_offset", "log_dir")
 HELD = ("guid", "identity", "made", "seconds", "since", "sha256", "source_sha256", "size", "key", "bytes", "changed")
@@ -142,7 +143,7 @@ def plain_answer(value: Any, key: str = "") -> Any:
         return {name: plain_answer(item, name) for name, item in value.items() if name not in SAID}
     if isinstance(value, list):
         return [plain_answer(item) for item in value]
-    return plain_name(value) if isinstance(value, str) else value
+    return _RANDOM.sub("-", plain_name(value)) if isinstance(value, str) else value
 
 
 def text_of(value: Any) -> str:
