@@ -669,7 +669,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "seed": {"type": "bool", "default": True},
     "user": {"type": "str", "default": "root"},
     "private_key": {"type": "path"},
-    "host_key": {"type": "str"},
+    "host_key": {"type": "str", "no_log": False},
     "snapshot": {"type": "str", "default": "clean"},
     "wait": {"type": "int", "default": 900},
     "stop_timeout": {"type": "int", "default": 180},
