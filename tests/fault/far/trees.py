@@ -18,7 +18,7 @@ Table = Dict[str, Tuple[Any, ...]]
 _NAMES = (
     (re.compile(r"\d{4}-\d\d-\d\d_\d\dh\d\dm\d\ds"), "TIME"),
     (re.compile(r"(?<=jobs/)[0-9a-f]{64}"), "JOB"),
-    (re.compile(r"\b\d{10}\b"), "EPOCH"),
+    (re.compile(r"(?<!\d)\d{10}(?!\d)"), "EPOCH"),
 )
 # What is the history of tries: logs, poudriere's and those of jobs, and how each try ended.
 SKIPPED = re.compile(r"^(poudriere/.*data/logs|poudriere/.*data/\.m|jobs/\.lock|leases/\.lock)(/|$)")
