@@ -77,8 +77,8 @@ def content(site: Site) -> dict[str, object]:
     keys = {name: json.loads(site.builder.run(["cat", f"{place}/stages/{name}"]).stdout)["key"] for name in stages}
     python = ["/usr/local/bin/python3", "-", f"{place}/release/{IMAGE}"]
     tree = json.loads(site.builder.run(python, input=_LIST).stdout)
-    # The stream's key has the GUID of its snapshot.
-    layers = {name: key for name, key in keys.items() if name.startswith(("layer-", "dists-", "packages-"))}
+    # The stream's key has the GUID of its snapshot, that of the packages the time at which poudriere made the jail.
+    layers = {name: key for name, key in keys.items() if name.startswith(("layer-", "dists-"))}
     return {"keys": layers, "tree": {path: what for path, what in tree.items() if path not in _TIMES}}
 
 
