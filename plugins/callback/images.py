@@ -26,7 +26,8 @@ from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.freehyve.builder.plugins.plugin_utils._images_table import Outcome, images_table
 
-ASSIGN, RECORD, REPORT = (f"freehyve.builder.{name}" for name in ("image_hosts", "build_record", "build_report"))
+ASSIGN = "freehyve.builder.image_hosts"
+WRITERS = ("freehyve.builder.build_record", "freehyve.builder.build_report")
 
 
 class CallbackModule(CallbackBase):
@@ -48,7 +49,7 @@ class CallbackModule(CallbackBase):
             found = result.result.get("images") or {}
             self._images = {host: Outcome(row["image"], row["builder"]) for host, row in found.items()}
             self._left_out = list(result.result.get("left_out") or [])
-        elif action in (RECORD, REPORT) and result.result.get("path"):
+        elif action in WRITERS and result.result.get("path"):
             self._note(result, file=os.path.relpath(result.result["path"]))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:

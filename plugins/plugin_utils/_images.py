@@ -152,14 +152,14 @@ def unfit(builder: Builder, wants: Mapping[str, Any]) -> str | None:
     if facts.get("jailed"):
         return f"{name} is a jail"
     machine = str(facts.get("machine_arch"))
-    arch = str(wants["freehyve_arch"]).split("/")[-1]
+    arch = str(wants["freehyve_arch"]).rpartition("/")[2]
     if arch != machine and arch not in _ALSO_RUNS.get(machine, ()):
         return f"{name} is {machine}"
     # A jail must not be newer than the kernel that it runs on (jail(8), poudriere-jail(8)).
     kernel, wanted = release_order(str(facts.get("release"))), release_order(str(wants["freehyve_release"]))
     if kernel is not None and wanted is not None and wanted > kernel:
         return f"{name} runs {facts.get('release')}, older than {wants['freehyve_release']}"
-    pool = str(wants["freehyve_workspace"]).split("/")[0]
+    pool = str(wants["freehyve_workspace"]).partition("/")[0]
     if pool not in (facts.get("pools") or {}):
         return f"{name} has no pool '{pool}'"
     return None

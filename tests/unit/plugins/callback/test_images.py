@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.freehyve.builder.plugins.callback.images import ASSIGN, REPORT, CallbackModule
+from ansible_collections.freehyve.builder.plugins.callback.images import ASSIGN, CallbackModule
 from ansible_collections.freehyve.builder.plugins.plugin_utils._images_table import Outcome, images_table
 
 
@@ -45,7 +45,9 @@ def test_a_build_of_one_image_ends_without_a_word(callback: CallbackModule, said
 
 def test_every_image_has_a_line_and_a_failure_its_task(callback: CallbackModule, said: list[str]) -> None:
     callback.v2_runner_on_ok(assigned("edge", "core", "far", left_out=("image 'arm': one is amd64",)))
-    callback.v2_runner_on_ok(event("edge@one", REPORT, path=os.path.abspath("artifacts/report.html")))
+    callback.v2_runner_on_ok(
+        event("edge@one", "freehyve.builder.build_report", path=os.path.abspath("artifacts/report.html"))
+    )
     callback.v2_runner_on_failed(event("edge@one", msg="never mind"), ignore_errors=True)
     callback.v2_runner_on_failed(event("core@one", task="Build the packages", msg="1 port failed"))
     callback.v2_runner_on_failed(event("core@one", task="Later", msg="so what"))
