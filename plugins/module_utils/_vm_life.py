@@ -31,6 +31,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._vm_machine impor
 
 PRESS_AGAIN = 15.0  # seconds; a guest that still boots does not hear the power button
 QUIT = 10.0  # seconds for QEMU to end by itself
+LAST_BREATH = 3.0  # seconds between the end of its pid file and of the process; who is not waited for stays a zombie
 
 
 @dataclass(frozen=True)
@@ -221,11 +222,19 @@ def await_login(
 
 
 def _gone(home: Home, seconds: float, clock: Clock) -> bool:
-    deadline = clock.now() + seconds
+    """Wait for QEMU's end; also for what it still does without its pid file, when it may still hold its disks."""
+    deadline, pid = clock.now() + seconds, running_pid(home)
     while running_pid(home) is not None:
         if clock.now() >= deadline:
             return False
         clock.sleep(0.2)
+    last = clock.now() + LAST_BREATH
+    while pid is not None and clock.now() < last:
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            break
+        clock.sleep(0.1)
     return True
 
 
