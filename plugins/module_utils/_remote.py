@@ -199,6 +199,8 @@ def main(module: Any, code: str, library: str) -> None:
 
     def result() -> Dict[str, Any]:
         answer = {"changed": False, **body(), "invocation": {"module_args": asked["params"]}}
+        for text in answer.pop("warnings", []):
+            module.warn(text)
         if answer.get("failed"):
             module.fail_json(**{name: value for name, value in answer.items() if name != "failed"})
         return answer
