@@ -4,10 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible.plugins.lookup import LookupBase
-
 DOCUMENTATION = r"""
 name: build_hosts
 author: The freehyve.builder authors (@freehyve)
@@ -36,6 +32,10 @@ _raw:
   type: list
   elements: str
 """
+
+from typing import Any
+
+from ansible.plugins.lookup import LookupBase
 
 GROUP = "freehyve_image_hosts"
 BUILDERS = "builder"

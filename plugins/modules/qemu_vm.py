@@ -51,7 +51,7 @@ options:
     type: path
   source:
     description: What the image was made from, if not itself. A machine that was made from another one is refused.
-    type: str
+    type: path
   release:
     description: FreeBSD release in the image, which decides how its nuageinit(7) is told.
     type: str
@@ -287,7 +287,7 @@ def wanted_of(params: Dict[str, Any]) -> Wanted:
         state=params["state"],
         base=os.path.abspath(params["dir"]),
         image=os.path.abspath(params["image"]) if params["image"] else None,
-        source=os.path.realpath(os.path.expanduser(params["source"])) if params["source"] else None,
+        source=os.path.realpath(params["source"]) if params["source"] else None,
         release=params["release"],
         arch=arch,
         uefi=params["firmware"] == "uefi" or arch == "aarch64",
@@ -656,7 +656,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     },
     "dir": {"type": "path", "required": True},
     "image": {"type": "path"},
-    "source": {"type": "str"},
+    "source": {"type": "path"},
     "release": {"type": "str", "default": "15.1-RELEASE"},
     "arch": {"type": "str", "default": "amd64"},
     "firmware": {"type": "str", "choices": ["auto", "bios", "uefi"], "default": "auto"},

@@ -10,14 +10,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._qmp import Qmp, tell
 
-Serve = Callable[[dict[str, list[dict[str, Any]] | None]], Path]
+Serve = Callable[[dict[str, Optional[list[dict[str, Any]]]]], Path]
 
 
 @pytest.fixture
