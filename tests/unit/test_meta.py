@@ -157,7 +157,8 @@ def test_tasks_use_fully_qualified_names() -> None:
 
 def test_sanity_is_told_of_the_licence_and_of_nothing_else() -> None:
     """ansible-test asks modules, become, callback and lookup plugins for GPLv3; this collection is BSD-2-Clause."""
-    asked = [path for kind in ("become", "callback", "lookup", "modules") for path in (ROOT / "plugins" / kind).glob("*.py")]
+    kinds = ("become", "callback", "lookup", "modules")
+    asked = [path for kind in kinds for path in (ROOT / "plugins" / kind).glob("*.py")]
     expected = sorted(f"{path.relative_to(ROOT)} validate-modules:missing-gplv3-license" for path in asked)
     for path in sorted((ROOT / "tests" / "sanity").glob("ignore-*.txt")):
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
