@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible import constants
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
@@ -30,7 +31,7 @@ argument_specs:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, Any], **args: Any) -> dict[str, Any]:
-    monkeypatch.setattr(role_settings.C, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     specs = tmp_path / "roles" / "dist_sets" / "meta" / "argument_specs.yml"
     specs.parent.mkdir(parents=True)
     specs.write_text(SPECS, encoding="utf-8")

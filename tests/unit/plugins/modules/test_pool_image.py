@@ -170,7 +170,7 @@ def test_what_a_dead_run_left_is_removed_first(host: Host, params: dict[str, Any
     part.touch()
     host.units["md9"] = str(part)
     host.pools[wanted.temporary_name] = "/dev/md9"
-    for order, (kind, name) in enumerate((("file", part), ("md", part), ("pool", wanted.temporary_name))):
+    for order, (kind, name) in enumerate((("file", str(part)), ("md", str(part)), ("pool", wanted.temporary_name))):
         dead_lease(params["leases"], kind, name, order, {"file": str(part)})
     play = host.runner()
     run(play, params)

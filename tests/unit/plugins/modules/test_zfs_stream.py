@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -155,7 +155,13 @@ def test_both_ends_of_a_real_pipeline(tmp_path: Path) -> None:
     wanted = zfs_stream.wanted_of(call(tmp_path / "out", compression="none"))
 
     class Cat(Runner):
-        def pipe(self, *commands: Sequence[str], output: str | None = None, failed: str | None = None) -> None:
+        def pipe(
+            self,
+            *commands: Sequence[str],
+            output: str | None = None,
+            failed: str | None = None,
+            stdin: IO[bytes] | None = None,
+        ) -> None:
             super().pipe(["cat", str(source)], output=output, failed=failed)
 
     written = zfs_stream.write_stream(Cat(), wanted)
