@@ -90,7 +90,8 @@ class Site:
         return [str(tool) if tool.exists() else "ansible-playbook", "-i", str(inventory), str(play)]
 
     def environment(self, **more: str) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name not in ("ANSIBLE_NOCOLOR", "CI", "NO_COLOR")}
+        decided = ("ANSIBLE_NOCOLOR", "CI", "NO_COLOR")
+        inherited = {name: value for name, value in os.environ.items() if name not in decided}
         return {**inherited, **more}
 
     def on_terminal(self, columns: int = 100, **more: str) -> Typescript:
