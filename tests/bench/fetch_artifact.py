@@ -21,7 +21,6 @@ import random
 import re
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.integration.loopback_sshd import Sshd, sshd  # noqa: E402
+from tests.processes import kill_tree  # noqa: E402
 
 MIB = 1 << 20
 EIGHT = bytes(b"etaoin s"[value & 7] for value in range(256))
@@ -203,15 +203,6 @@ class Bench:
             time.sleep(0.02)
         kill_tree(process.pid)
         process.wait()
-
-
-def kill_tree(pid: int) -> None:
-    """SIGKILL a process and its children; Ansible's workers have sessions of their own."""
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
-    for child in found.stdout.split():
-        kill_tree(int(child))
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
 
 
 def environment() -> dict[str, str]:

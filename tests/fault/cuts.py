@@ -21,6 +21,7 @@ from pathlib import Path
 from tests.builders import ROOT
 from tests.integration.build_site import Site
 from tests.integration.state import state_of
+from tests.processes import kill_tree
 
 from .comparison import Table, unequal
 
@@ -49,7 +50,7 @@ def until_refused(site: Site, environment: dict[str, str], directory: Path) -> s
         )
         while run.poll() is None:
             if len(list(directory.glob("refused.*"))) > PATIENCE:
-                os.killpg(run.pid, signal.SIGKILL)
+                kill_tree(run.pid)
             time.sleep(0.2)
         said.seek(0)
         return subprocess.CompletedProcess(argv, run.wait(), said.read(), "")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from tests.builders import LAB, ROOT, Builder, lab_builder
 from tests.fault.remote import files, module
 from tests.integration.build_site import IMAGE, Site, open_site
 from tests.integration.state import state_of
+from tests.processes import kill_tree
 
 SEED = int(os.environ.get("FREEHYVE_TEST_SEED", "20261123"))
 MOMENTS = 3
@@ -65,8 +65,8 @@ def start(site: Site, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def kill(build: subprocess.Popen[bytes]) -> None:
-    """The whole session at once: controller, its workers and its connections."""
-    os.killpg(build.pid, signal.SIGKILL)
+    """Everything at once: controller, its workers and its connections."""
+    kill_tree(build.pid)
     build.wait()
 
 
