@@ -27,7 +27,7 @@ demo: venv ## build an image in the lab, a simulated builder, and show the artif
 test: browser ## run the whole test suite
 	@$(RUN) tests/tooling/suite test
 
-test-long: machines ## the long tests, which CI runs too: molecule, provisioning, named faults, several images, machines
+test-long: machines ## the long tests, which CI runs too: sanity, molecule, provisioning, faults by name, images, machines
 	@$(RUN) tests/tooling/suite long
 
 test-builder: machines ## run the same scenarios on FREEHYVE_TEST_BUILDER=user@host:port with FREEHYVE_TEST_KEY=path
