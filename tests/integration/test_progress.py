@@ -77,10 +77,12 @@ class Site:
             "ansible_python_interpreter": "/usr/local/bin/python3",
             "poudriere": self.poudriere,
         }
+        good = self.poudriere["good"]
+        assert isinstance(good, list)
         hosts = {}
         for name in ("one", "two"):
             self.places.append(f"/var/tmp/fhprogress-{run}-{name}")
-            wanted = [*self.poudriere["good"], self.poudriere["broken"]][: 3 if name == "one" else 2]  # type: ignore[misc]
+            wanted = [*good, self.poudriere["broken"]][: 3 if name == "one" else 2]
             hosts[name] = {"place": self.places[-1], "set": f"fhtest{run}{name}", "list": wanted}
         inventory = self.directory / f"{run}.yml"
         inventory.write_text(json.dumps({"builder": {"hosts": hosts, "vars": connection}}))
