@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fault.comparison import unequal
+from tests.fault.far.trees import plain_answer
 from tests.fault.recording import calls, reaper
 from tests.fault.suite import Choice, Work, cases, only_looks
 
@@ -83,3 +84,8 @@ def test_builds_are_compared_where_their_like_are_alike() -> None:
     assert len(unequal(table("x"), [table("y"), table("y")])) == 1
     assert len(unequal(table("x"), [table("x", 0o600)])) == 1
     assert unequal({}, [table("x")]) == ["a: only one has it"]
+
+
+def test_a_digest_in_an_answer_is_one_whatever_its_digits_are() -> None:
+    plain, telling = "a" * 64, "b" * 20 + "1234567890" + "c" * 34
+    assert plain_answer({"digests": {"/a": plain}}) == plain_answer({"digests": {"/a": telling}})

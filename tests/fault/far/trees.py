@@ -143,7 +143,8 @@ def plain_answer(value: Any, key: str = "") -> Any:
         return {name: plain_answer(item, name) for name, item in value.items() if name not in SAID}
     if isinstance(value, list):
         return [plain_answer(item) for item in value]
-    return _RANDOM.sub("-", plain_name(value)) if isinstance(value, str) else value
+    # Digests first: ten digits in one of them are no time.
+    return plain_name(_RANDOM.sub("-", value)) if isinstance(value, str) else value
 
 
 def text_of(value: Any) -> str:
