@@ -282,6 +282,16 @@ def read_log(path: str, offset: int, limit: int = TAIL_BYTES) -> Tuple[str, int]
     return strip_escapes(data[:cut].decode("utf-8", "replace")), end - (len(data) - cut)
 
 
+def head(path: str, limit: int = TAIL_BYTES) -> str:
+    """The first whole lines of a log, without escapes: what a command says once, at its begin."""
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(limit)
+    except FileNotFoundError:
+        return ""
+    return strip_escapes(data[: data.rfind(b"\n") + 1].decode("utf-8", "replace"))
+
+
 def tail_lines(path: str, count: int, width: int = 400) -> List[str]:
     """The last lines of a log, without escapes, each at most ``width`` characters."""
     try:
@@ -338,6 +348,7 @@ __all__ = [
     "Process",
     "cancel",
     "finish",
+    "head",
     "is_alive",
     "observe",
     "parse_ps",

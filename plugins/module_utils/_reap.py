@@ -276,8 +276,7 @@ class Reaper:
 
 def _log_dir(job: str) -> Optional[str]:
     """poudriere's log directory of a job, as its log says."""
-    text, _end = _job.read_log(os.path.join(job, "log"), 0)
-    return _bulk.log_dir_of(text)
+    return _bulk.log_dir_of(_job.head(os.path.join(job, "log")))
 
 
 def _is_latest(log_dir: str) -> bool:

@@ -564,8 +564,7 @@ def look(wanted: Wanted, runner: Runner, job: _job.Job, offset: int) -> Dict[str
     inputs = state.note["inputs"]
     if state.state == _job.RUNNING:
         text, end = _job.read_log(job.log, offset)
-        head, _end = _job.read_log(job.log, 0)
-        log_dir = log_dir_of(head) or state.note.get("log_dir")
+        log_dir = log_dir_of(_job.head(job.log))
         status = read_status(log_dir) if log_dir else read_status(os.devnull)
         return {
             "state": "running",
@@ -590,9 +589,12 @@ def apply(wanted: Wanted, runner: Runner, observed: Observed, planned: Plan) -> 
     job = _job.Job(wanted.jobs_dir, observed.key)
     if planned.state == "accept" and observed.ending is not None:
         return dict(conclude(wanted, job, observed.job, observed.inputs, observed.ending), changed=True)
+    if planned.state == "attach":
+        # Only looked at: it may have ended meanwhile, and then there is nothing to start.
+        return dict(look(wanted, runner, job, 0), changed=True, attached=True)
     _space(wanted)
     argv = bulk_argv(wanted.etcdir, wanted.names, wanted.lists, wanted.jobs, wanted.fetch_branch, wanted.signing_key)
-    with held(wanted, runner, job, planned.state == "attach"):
+    with held(wanted, runner, job):
         _state, started = _job.start(runner, job, argv, note={"inputs": observed.inputs})
     return dict(look(wanted, runner, job, 0), changed=True, attached=not started)
 
@@ -602,14 +604,11 @@ def leases_of(wanted: Wanted) -> str:
 
 
 @contextlib.contextmanager
-def held(wanted: Wanted, runner: Runner, job: _job.Job, attached: bool) -> Iterator[None]:
+def held(wanted: Wanted, runner: Runner, job: _job.Job) -> Iterator[None]:
     """The jails of a jail and a tree are lent to one job: poudriere has no two builds in them.
 
     :raises ToolError: another job has them.
     """
-    if attached:
-        yield
-        return
     details = {"etcdir": wanted.etcdir, "jail": wanted.names.jail, "ports": wanted.names.ports}
     if wanted.names.set_name:
         details["set"] = wanted.names.set_name
@@ -634,9 +633,11 @@ def held(wanted: Wanted, runner: Runner, job: _job.Job, attached: bool) -> Itera
 
 def give_back(wanted: Wanted, job: _job.Job) -> None:
     """The job has ended by itself, and poudriere has stopped its jails."""
-    found = _lease.read(_lease.lease_path(leases_of(wanted), "bulk", wanted.names.mastername))
-    if found is not None and found.job == job.directory:
-        _lease.drop(found)
+    leases = leases_of(wanted)
+    with _lease.alone(leases):
+        found = _lease.read(_lease.lease_path(leases, "bulk", wanted.names.mastername))
+        if found is not None and found.job == job.directory:
+            _lease.drop(found)
 
 
 def run_start(wanted: Wanted, runner: Runner, diff: bool) -> Dict[str, Any]:

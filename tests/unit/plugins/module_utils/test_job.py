@@ -265,6 +265,13 @@ def test_a_long_log_gives_its_end(tmp_path: Path) -> None:
     assert _job.read_log(str(log), 0, limit=20) == ("x" * 9 + "\n" + "y" * 9 + "\n", 110)
 
 
+def test_the_head_of_a_log_is_whole_lines(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert _job.head(str(log)) == ""
+    log.write_bytes(b"one\n\x1b[1mtwo\x1b[0m\nthree\n")
+    assert _job.head(str(log), limit=20) == "one\ntwo\n"
+
+
 @pytest.mark.parametrize(
     ("dirty", "clean"),
     [

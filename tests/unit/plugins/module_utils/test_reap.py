@@ -324,7 +324,7 @@ def _job(host: Host, latest: str) -> str:
     for name in ("one", "two"):
         (logs / name).mkdir(parents=True)
     (logs / "latest").symlink_to(latest)
-    (job / "log").write_text(f"[00:00:01] Logs: {logs / 'one'}\n", encoding="utf-8")
+    (job / "log").write_text(f"[00:00:01] Logs: {logs / 'one'}\n" + "Building a port\n" * 9000, encoding="utf-8")
     (job / "job.json").write_text('{"since": 1}', encoding="utf-8")
     return str(job)
 

@@ -356,7 +356,9 @@ def test_a_started_job_gets_the_command_and_is_running(scene: Scene, monkeypatch
         started.update(argv=argv, note=note)
         log_dir = LOGS / FAILED
         os.makedirs(job.directory)
-        Path(job.log).write_text(f"[00:00:14] Logs: {log_dir}\n", encoding="utf-8")
+        # A large run says much more than one look reads.
+        chatter = "[00:00:20] [01] [00:00:00] Building a/b | b-1\n" * 4000
+        Path(job.log).write_text(f"[00:00:14] Logs: {log_dir}\n{chatter}", encoding="utf-8")
         return _job.JobState(_job.RUNNING), True
 
     def observe(_runner: Runner, job: _job.Job) -> _job.JobState:
@@ -375,6 +377,17 @@ def test_a_started_job_gets_the_command_and_is_running(scene: Scene, monkeypatch
     assert started["note"]["inputs"]["origins"] == ["sysutils/hello", "sysutils/world"]
     assert result["progress"]["stats"]["failed"] == 1
     assert result["progress"]["failed"][0]["pkgname"] == "broken-0.1"
+
+
+def test_a_job_that_ends_while_we_attach_is_not_started_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, ended = scene.job(), _job.JobState(_job.DONE, rc=0, note={"inputs": scene.observe().inputs})
+    states = iter([_job.JobState(_job.RUNNING), ended])
+    monkeypatch.setattr(_job, "observe", lambda _runner, _job: next(states))
+    monkeypatch.setattr(_job, "start", lambda *_args, **_more: pytest.fail("started"))
+    os.makedirs(job.directory)
+    Path(job.log).write_text(f"[00:00:14] Logs: {LOGS / FAILED}\n", encoding="utf-8")
+    with pytest.raises(bulk.BulkFailed, match="1 port failed: sysutils/broken"):
+        bulk.run_start(scene.wanted, Host(), diff=False)
 
 
 def test_another_job_in_the_same_jail_and_tree_is_named(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,7 +411,7 @@ def test_two_runs_that_start_the_same_job_at_once_share_it(scene: Scene, monkeyp
     job, leases = scene.job(), bulk.leases_of(scene.wanted)
     lease = _lease.entrust(_lease.take(Host(), leases, "bulk", "j-p", job=job.directory))
     monkeypatch.setattr(_lease, "_LOCKS", {})
-    with bulk.held(scene.wanted, Host(), job, attached=False):
+    with bulk.held(scene.wanted, Host(), job):
         assert _lease.leases(leases) == [lease]
     assert _lease.leases(leases) == [lease]
 
