@@ -194,7 +194,8 @@ def remove_directories(path: str) -> None:
 
 def copy_argvs(source: str, dest: str, without: Sequence[str]) -> Tuple[List[str], List[str]]:
     """Two ends of a pipe that copies a directory's content with owners, modes, flags, times and links."""
-    excludes = [word for path in without for word in ("--exclude", f"./{path}")]
+    # Without ``^`` a pattern of bsdtar(1) matches at any depth: ``./log`` would leave out ``cache/log`` too.
+    excludes = [word for path in without for word in ("--exclude", f"^./{path}")]
     return ["tar", "-C", source, *excludes, "-cf", "-", "."], ["tar", "-C", dest, "-xpf", "-"]
 
 

@@ -116,7 +116,8 @@ TOOLS = {
     "mount": r"printf 'freehyve/ROOT/0.1.0\t/\t\tzfs\trw 0 0\n'",
     "zpool": 'case "$1" in list) printf "freehyve\\t1\\n\\t/dev/vtbd0p4\\t1\\n" ;; *) echo "zpool $*" >>"$LOG" ;; esac',
     "gpart": f'case "$1" in backup) cat <<X\n{BACKUP}\nX\n;; *) echo "gpart $*" >>"$LOG" ;; esac',
-    "glabel": 'printf "gpt/zfs0 N/A vtbd0p4\\n"',
+    # A name behind it would be that of a provider (geom(8), find_geom): it knows no label by its own.
+    "glabel": '[ "$*" = "status -s" ] && printf "gpt/efiboot0  N/A  vtbd0p2\\n    gpt/zfs0  N/A  vtbd0p4\\n"',
     "sysrc": 'echo "sysrc $*" >>"$LOG"',
 }
 
