@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def choice_of(options: argparse.Namespace) -> Choice:
         frozenset(options.call),
         options.at,
         options.kind,
-        changes=options.changes or options.at.startswith("p"),
+        changes=options.changes or bool(re.fullmatch(r"p\d+", options.at)),
         record=options.record,
         cuts=not one or options.only_cuts,
     )
@@ -42,7 +43,7 @@ def report(suite: Suite) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fault", description="Break a build at every position.")
     parser.add_argument("--call", type=int, action="append", default=[], help="number of a module call")
-    parser.add_argument("--at", default="", help="number of a command in it, or of a change: p7")
+    parser.add_argument("--at", default="", help="a command in it as cases tell it, ps.-o.1, or a change: p7")
     parser.add_argument("--kind", default="", help="fail hang before after during full short")
     parser.add_argument("--changes", action="store_true", help="break what Python itself writes, too")
     parser.add_argument("--only-cuts", action="store_true", help="only cut the connection")

@@ -21,6 +21,7 @@ from tests.integration.build_site import Site, open_site
 
 from . import cuts, recording
 from .comparison import Table, unequal
+from .far.calls import turn
 from .lane import AgentError, Lane
 
 # What may happen to a command. ``during``: the module is killed and the command goes on without it.
@@ -37,7 +38,7 @@ LOOKING_VERBS |= {("mdconfig", "-l"), ("mount", "-p"), ("mkimg", "--version"), (
 
 @dataclass(frozen=True, order=True)
 class Case:
-    """``at`` as the agent counts: a command, or with a ``p`` a change."""
+    """``at`` as the agent counts: the turn of a command, or with a ``p`` a change."""
 
     call: int
     position: int
@@ -78,7 +79,7 @@ class Choice:
     cuts: bool = False
 
     def wants(self, case: Case) -> bool:
-        return (not self.at or case.at == self.at) and (not self.kind or case.kind == self.kind)
+        return self.at in ("", case.at, str(case.position)) and (not self.kind or case.kind == self.kind)
 
 
 def only_looks(words: list[str]) -> bool:
@@ -90,8 +91,9 @@ def cases(call: int, reference: dict[str, Any], choice: Choice) -> list[Case]:
     found = []
     for number, words in enumerate(reference["commands"], 1):
         more = () if only_looks(words) else (ORPHAN,)
-        found += [Case(call, number, str(number), kind, " ".join(words)) for kind in (*COMMAND_FAULTS, *more)]
-    if choice.changes or choice.at.startswith("p"):
+        at = turn(reference["commands"], number)
+        found += [Case(call, number, at, kind, " ".join(words)) for kind in (*COMMAND_FAULTS, *more)]
+    if choice.changes:
         for number, text in enumerate(reference["changes"], 1):
             several = CHANGE_FAULTS if text.startswith("open ") else CHANGE_FAULTS[:2]
             found += [Case(call, number, f"p{number}", kind, text) for kind in several]

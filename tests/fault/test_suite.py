@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fault.comparison import unequal
+from tests.fault.far.calls import turn
 from tests.fault.far.trees import plain_answer
 from tests.fault.recording import calls, reaper
 from tests.fault.suite import Choice, Work, cases, only_looks
@@ -56,17 +57,17 @@ def test_commands_that_only_look_are_told_from_those_that_change(command: str, l
 def test_every_position_has_every_fault() -> None:
     reference = {"commands": [["ps"], ["zfs", "create", "a"]], "changes": ["open /z/a", "os.rename /z/a"]}
     found = cases(4, reference, Choice(changes=True))
-    kinds = {at: [case.kind for case in found if case.at == at] for at in ("1", "2", "p1", "p2")}
-    assert kinds["1"] == ["fail", "hang", "before", "after", "full", "short"]
-    assert kinds["2"] == [*kinds["1"], "during"]
+    kinds = {at: [case.kind for case in found if case.at == at] for at in ("ps..1", "zfs.create.1", "p1", "p2")}
+    assert kinds["ps..1"] == ["fail", "hang", "before", "after", "full", "short"]
+    assert kinds["zfs.create.1"] == [*kinds["ps..1"], "during"]
     assert (kinds["p1"], kinds["p2"]) == (["before", "full", "short"], ["before", "full"])
-    assert found[0].again == "python -m tests.fault --call 4 --at 1 --kind fail"
+    assert found[0].again == "python -m tests.fault --call 4 --at ps..1 --kind fail"
 
 
 def test_one_position_can_be_chosen() -> None:
     reference = {"commands": [["ps"], ["ps"]], "changes": ["open /z/a"]}
-    assert [case.kind for case in cases(0, reference, Choice(at="2", kind="hang"))] == ["hang"]
-    assert [case.at for case in cases(0, reference, Choice(at="p1", kind="full"))] == ["p1"]
+    assert [case.kind for case in cases(0, reference, Choice(at="ps..2", kind="hang"))] == ["hang"]
+    assert [case.at for case in cases(0, reference, Choice(at="p1", kind="full", changes=True))] == ["p1"]
 
 
 def test_each_case_is_handed_out_once() -> None:
@@ -89,3 +90,15 @@ def test_builds_are_compared_where_their_like_are_alike() -> None:
 def test_a_digest_in_an_answer_is_one_whatever_its_digits_are() -> None:
     plain, telling = "a" * 64, "b" * 20 + "1234567890" + "c" * 34
     assert plain_answer({"digests": {"/a": plain}}) == plain_answer({"digests": {"/a": telling}})
+
+
+def test_the_turn_of_a_command_does_not_depend_on_what_runs_beside_it() -> None:
+    found = [["ps", "-o", "lstart="], ["mv", "-f", "/a"], ["sh", "/a/b"], ["ps", "-ww"], ["ps", "-o"], ["mount"]]
+    assert [turn(found, number) for number in range(1, 7)] == [
+        "ps.-o.1",
+        "mv.-f.1",
+        "sh..1",
+        "ps.-ww.1",
+        "ps.-o.2",
+        "mount..1",
+    ]

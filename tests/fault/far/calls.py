@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -18,7 +19,7 @@ WAIT = 60.0  # seconds that a call may take; nothing in a lab does
 
 @dataclass(frozen=True)
 class Fault:
-    """``at`` is the number of a command, or of a change by Python itself with a ``p`` before it."""
+    """``at`` is the turn of a command (see wrapper.sh), or the number of a change by Python itself with a ``p``."""
 
     kind: str = "none"
     at: str = "0"
@@ -49,6 +50,12 @@ class Done:
         if self.answer is None:
             return f"died; {self.said[-600:]}"
         return str(self.answer.get("msg", "ok"))
+
+
+def turn(commands: List[List[str]], number: int) -> str:
+    """How the wrapper calls the command of that number: its name, its first word, and how often that was there."""
+    keys = [f"{words[0]}.{re.split('[/ ]', (words + [''])[1])[0]}" for words in commands]
+    return f"{keys[number - 1]}.{keys[:number].count(keys[number - 1])}"
 
 
 def _numbered(run: str, prefix: str) -> List[str]:

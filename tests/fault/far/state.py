@@ -65,7 +65,7 @@ def processes(here: str, workspace: str) -> List[str]:
     """Processes of ours, once what was orphaned has had time to end."""
     deadline = time.monotonic() + GRACE
     while True:
-        rows = [row for row in commands() if here in row or workspace in row or row == "sleep 30"]
+        rows = [row for row in commands() if here in row or workspace in row or row == "sleep 8"]
         ours = sorted(row for row in rows if not re.search(r"agent\.py|defunct|^ps |far/full\.py", row))
         if not ours or time.monotonic() > deadline:
             return ours
@@ -93,7 +93,7 @@ def storage() -> Dict[str, List[str]]:
             for dataset, data in pool["datasets"].items()
         ),
         "mounts": sorted(f"{entry['source']} {entry['target']} {entry['type']}" for entry in known["mounts"]),
-        "jails": [],
+        "jails": sorted(known.get("jails", {})),
     }
 
 

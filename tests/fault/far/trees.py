@@ -25,7 +25,19 @@ SKIPPED = re.compile(r"^(poudriere/.*data/logs|poudriere/.*data/\.m|jobs/\.lock|
 HISTORY = re.compile(r"^jobs/JOB/")
 _RANDOM = re.compile(r"\b([0-9a-f]{64}|\d{15,20})\b")  # digests, which the files tell better, and GUIDs
 # What a call says of itself rather than of what it made: it did less when something was there already.
-SAID = ("invocation", "diff", "actions", "lines", "kept", "job", "warnings", "log_lines", "log_offset", "log_dir")
+SAID = (
+    "invocation",
+    "diff",
+    "actions",
+    "lines",
+    "kept",
+    "built",
+    "job",
+    "warnings",
+    "log_lines",
+    "log_offset",
+    "log_dir",
+)
 HELD = ("guid", "identity", "made", "seconds", "since", "sha256", "source_sha256", "size", "key", "bytes", "changed")
 
 

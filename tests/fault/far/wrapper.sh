@@ -2,6 +2,7 @@
 # Copyright (c) 2026 The freehyve.builder authors
 # SPDX-License-Identifier: BSD-2-Clause
 # Stands in front of one command: counts the call, and does what fault.txt says when it is this one's turn.
+# A turn is that of a command and its first word, such as `zfs list`: what runs side by side comes in any order.
 # Shell builtins only, for the commands are what is wrapped.
 name=@NAME@ real=@REAL@ run=@RUN@
 set -C
@@ -10,18 +11,21 @@ last=0
 n=$((last + 1))
 until { printf '%s\n' "$name" "$@" > "$run/n.$n"; } 2> /dev/null; do n=$((n + 1)); done
 echo "$n" >| "$run/last"
+key=$name.${1%%[/ ]*}
+k=1
+until { echo > "$run/k.$key.$k"; } 2> /dev/null; do k=$((k + 1)); done
 kind=none at=0
 { read -r kind at rest < "$run/fault.txt"; } 2> /dev/null
 PATH=@PATH@
 export PATH
-[ "$at" = "$n" ] || exec "$real" "$@"
+[ "$at" = "$key.$k" ] || exec "$real" "$@"
 : >| "$run/hit"
 case $kind in
 fail)
 	echo "$name: Input/output error" >&2
 	exit 1
 	;;
-hang) exec sleep 30 ;;
+hang) exec sleep 8 ;;
 before)
 	kill -9 "$PPID"
 	exit 137
