@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: help venv demo test test-long test-builder test-builder-fault lint unit units integration molecule step bench browser machines pins changelog clean
+.PHONY: help venv demo test test-long test-fault test-builder test-builder-fault lint unit units integration molecule step bench browser machines pins changelog clean
 .DEFAULT_GOAL := help
 
 help: ## show this help
@@ -29,6 +29,9 @@ test: browser ## run the whole test suite
 
 test-long: machines ## the long tests, which CI runs too: sanity, molecule, provisioning, faults by name, images, machines
 	@$(RUN) tests/tooling/suite long
+
+test-fault: venv ## break a build in labs at every position, which CI does too; half an hour
+	@$(RUN) tests/tooling/suite fault
 
 test-builder: machines ## run the same scenarios on FREEHYVE_TEST_BUILDER=user@host:port with FREEHYVE_TEST_KEY=path
 	@test -n "$$FREEHYVE_TEST_BUILDER" || { echo 'make: FREEHYVE_TEST_BUILDER is not set; give it as user@host:port' >&2; exit 1; }

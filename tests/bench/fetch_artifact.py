@@ -325,6 +325,7 @@ def main() -> None:
     options = parser.parse_args()
     size, data = (8 << 30) // options.scale, (2 << 30) // options.scale
     methods = options.methods.split(",")
+    options.directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fetch-bench-", dir=options.directory) as name:
         place = Path(name)
         if options.link in ("loopback", "both"):
