@@ -24,8 +24,6 @@ EPILOGUE_LINES = 20
 PORT_LISTS = ("built", "failed", "skipped", "ignored", "fetched")
 SHOWN = 5
 
-# `[00:00:14] Logs: /usr/local/poudriere/data/logs/bulk/base-default/2026-11-22_21h34m22s`
-_LOGS = re.compile(r"^(?:\[[0-9:]+\] )?Logs: (/\S.*)$", re.MULTILINE)
 # `[00:01:08] Committing packages to repository: /…/packages/base-default/.real_1795383357 via .latest symlink`
 _COMMIT = re.compile(r"^(?:\[[0-9:]+\] )?Committing packages to repository: (/.+) via \.latest symlink$", re.MULTILINE)
 # `[00:00:00] Error: /usr/local/share/poudriere/bulk.sh:149:No such jail: nosuch`
@@ -57,12 +55,6 @@ def bulk_argv(
     for path in lists:
         argv += ["-f", path]
     return argv
-
-
-def log_dir_of(log: str) -> Optional[str]:
-    """The log directory that the run names at its begin; None when it did not get that far."""
-    match = _LOGS.search(log)
-    return match.group(1).rstrip() if match else None
 
 
 def committed_repository(log: str) -> Optional[str]:
@@ -179,7 +171,6 @@ __all__ = [
     "failed_entry",
     "failed_log",
     "failure_tail",
-    "log_dir_of",
     "port_lists",
     "verdict_message",
 ]

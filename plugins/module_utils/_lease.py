@@ -21,7 +21,7 @@ import shutil
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _job
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
@@ -129,14 +129,23 @@ def read(path: str) -> Optional[Lease]:
     return _parse(path, value) if value is not None else None
 
 
-def leases(directory: str) -> List[Lease]:
-    """All leases, oldest first; none when there is no such directory."""
+def names(directory: str) -> List[str]:
+    """Names of the files of leases; none when there is no such directory."""
     try:
-        names = sorted(name for name in os.listdir(directory) if name.endswith(".json") and not name.startswith("."))
+        return sorted(name for name in os.listdir(directory) if name.endswith(".json") and not name.startswith("."))
     except FileNotFoundError:
         return []
-    found = [lease for lease in (read(os.path.join(directory, name)) for name in names) if lease is not None]
-    return sorted(found, key=lambda lease: (lease.order, lease.made, lease.path))
+
+
+def leases(directory: str) -> List[Lease]:
+    """All leases, oldest first."""
+    found = [read(os.path.join(directory, name)) for name in names(directory)]
+    return sorted((lease for lease in found if lease is not None), key=age)
+
+
+def age(lease: Lease) -> Tuple[int, int, str]:
+    """By this leases are put in order, the oldest first."""
+    return lease.order, lease.made, lease.path
 
 
 def _unlocked(fd: int) -> bool:
@@ -355,6 +364,7 @@ __all__ = [
     "JOB_VARIABLE",
     "Lease",
     "Owner",
+    "age",
     "alone",
     "boot_argv",
     "directory_of",
@@ -366,6 +376,7 @@ __all__ = [
     "lease_path",
     "leases",
     "leave",
+    "names",
     "note",
     "read",
     "release",

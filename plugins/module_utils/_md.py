@@ -11,7 +11,6 @@ import os
 import re
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence
-from xml.etree import ElementTree
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
@@ -97,6 +96,9 @@ def parse_list(stdout: str) -> List[MdUnit]:
 
 def parse_geometry(xml: str) -> Dict[str, Geometry]:
     """Units of the MD class of ``kern.geom.confxml`` (md(4), g_md_dumpconf)."""
+    # Here: who only lists, attaches and detaches units need not wait for it.
+    from xml.etree import ElementTree
+
     try:
         mesh = ElementTree.fromstring(xml)
     except ElementTree.ParseError:

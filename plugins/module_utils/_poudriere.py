@@ -19,6 +19,8 @@ from ansible_collections.freehyve.builder.plugins.module_utils._files import rea
 RECEIPT = "freehyve.json"
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")
+# `[00:00:14] Logs: /usr/local/poudriere/data/logs/bulk/base-default/2026-11-22_21h34m22s`
+_LOGS = re.compile(r"^(?:\[[0-9:]+\] )?Logs: (/\S.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,12 @@ def packages_dir(etcdir: str, master: str) -> str:
     return os.path.join(data_dir(etcdir), "packages", master)
 
 
+def log_dir_of(log: str) -> Optional[str]:
+    """The log directory that a bulk run names at its begin; None when it did not get that far."""
+    match = _LOGS.search(log)
+    return match.group(1).rstrip() if match else None
+
+
 def running_builds(jls: str, name: str, names: Iterable[str]) -> List[str]:
     """Builds (masternames) that run in a jail now.
 
@@ -266,6 +274,7 @@ __all__ = [
     "jail",
     "jail_names",
     "jails_dir",
+    "log_dir_of",
     "logs_dir",
     "mastername",
     "packages_dir",

@@ -14,7 +14,6 @@ import io
 import os
 import posixpath
 import stat
-import tarfile
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
@@ -125,6 +124,9 @@ def tree_digest(manifest: Mapping[str, Node]) -> str:
 
 def pack(paths: Sequence[str], contents: Mapping[str, bytes], root: str) -> bytes:
     """A tar.gz with the named files; those of ``contents`` from there, the others from below ``root``."""
+    # Only the controller packs, and the builder unpacks only what differs.
+    import tarfile
+
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6, format=tarfile.PAX_FORMAT) as archive:
         for path in paths:

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.freehyve.builder.plugins.module_utils import (
-    _bulk,
     _job,
     _lease,
     _md,
@@ -200,12 +199,9 @@ class Reaper:
         """Directories that mounts left, as far as they are empty."""
         if not path or os.path.islink(path) or not _zfs.is_below(os.path.realpath(path), self._workspace):
             return
-        for parent, names, _files in os.walk(path, topdown=False):
-            for name in names:
-                with contextlib.suppress(OSError):
-                    os.rmdir(os.path.join(parent, name))
-        with contextlib.suppress(OSError):
-            os.rmdir(path)
+        for parent, _names, _files in os.walk(path, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(parent)
 
     def _mount(self, lease: _lease.Lease) -> List[Todo]:
         path, source, file = lease.identity, lease.details.get("source"), lease.details.get("file")
@@ -276,7 +272,7 @@ class Reaper:
 
 def _log_dir(job: str) -> Optional[str]:
     """poudriere's log directory of a job, as its log says."""
-    return _bulk.log_dir_of(_job.head(os.path.join(job, "log")))
+    return _poudriere.log_dir_of(_job.head(os.path.join(job, "log")))
 
 
 def _is_latest(log_dir: str) -> bool:
@@ -295,11 +291,7 @@ def stale(runner: Runner, directory: str) -> Tuple[List[_lease.Lease], List[Kept
     """Leases of dead owners, newest first, and files that are no leases."""
     found: List[_lease.Lease] = []
     kept: List[Kept] = []
-    try:
-        names = sorted(name for name in os.listdir(directory) if name.endswith(".json") and not name.startswith("."))
-    except FileNotFoundError:
-        return found, kept
-    for name in names:
+    for name in _lease.names(directory):
         try:
             lease = _lease.read(os.path.join(directory, name))
         except ToolError as exc:
@@ -307,7 +299,7 @@ def stale(runner: Runner, directory: str) -> Tuple[List[_lease.Lease], List[Kept
             continue
         if lease is not None and not _lease.is_held(runner, lease):
             found.append(lease)
-    return sorted(found, key=lambda lease: (lease.order, lease.made, lease.path), reverse=True), kept
+    return sorted(found, key=_lease.age, reverse=True), kept
 
 
 def _why(lease: _lease.Lease) -> str:

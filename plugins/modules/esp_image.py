@@ -100,7 +100,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _md, _mounts, _reap
+from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _md, _mounts
 from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, replace_file, sha256_file
@@ -242,6 +242,9 @@ def mounted(runner: Runner, leases: str, device: str, file: str, place: str) -> 
 
 def apply(runner: Runner, wanted: Wanted, leases: str, receipt: str) -> Dict[str, Any]:
     """Make the file under a temporary name, then rename it."""
+    # Only now: a run that makes nothing need not wait for it.
+    from ansible_collections.freehyve.builder.plugins.module_utils import _reap
+
     os.makedirs(os.path.dirname(wanted.path), mode=0o755, exist_ok=True)
     temporary, place = f"{wanted.path}.part", f"{wanted.path}.mnt"
     _reap.reap(runner, leases, os.path.dirname(leases))

@@ -186,7 +186,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _md, _properties, _reap, _zfs, _zpool
+from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _md, _properties, _zfs, _zpool
 from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, replace_file
@@ -493,6 +493,9 @@ def make_on_file(runner: Runner, wanted: Wanted, file: str, leases: str, source:
 
 def apply(runner: Runner, wanted: Wanted, params: Mapping[str, Any], seen: Observed) -> Dict[str, Any]:
     """Make the pool in a temporary file and rename it; nothing else is left."""
+    # Only now: a run that makes nothing need not wait for it.
+    from ansible_collections.freehyve.builder.plugins.module_utils import _reap
+
     if seen.content is None or seen.source is None:
         raise ToolError(f"snapshot '{wanted.snapshot}': not there, or its dataset has no mount point; make it first")
     check_space(wanted, seen.content)

@@ -240,7 +240,6 @@ from ansible_collections.freehyve.builder.plugins.module_utils._bulk import (
     bulk_argv,
     committed_repository,
     errors_of,
-    log_dir_of,
     port_lists,
     verdict_message,
 )
@@ -265,7 +264,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_
 from ansible_collections.freehyve.builder.plugins.module_utils._package_list import merge_lists
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step, diff_of, run_module
 from ansible_collections.freehyve.builder.plugins.module_utils._poudriere import jail as find_jail
-from ansible_collections.freehyve.builder.plugins.module_utils._poudriere import packages_dir, ports_tree
+from ansible_collections.freehyve.builder.plugins.module_utils._poudriere import log_dir_of, packages_dir, ports_tree
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
 
 

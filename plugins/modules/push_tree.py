@@ -111,7 +111,6 @@ import os
 import posixpath
 import pwd
 import shutil
-import tarfile
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
@@ -284,6 +283,9 @@ def read_archive(data: bytes, manifest: Manifest) -> Dict[str, bytes]:
 
     :raises ToolError: anything else in the archive.
     """
+    # Only now: mostly nothing differs and nothing is sent.
+    import tarfile
+
     contents: Dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:

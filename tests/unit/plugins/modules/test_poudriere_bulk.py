@@ -18,6 +18,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils import _bulk, _jo
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk_inputs import Names
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status import Built, Failed, Verdict, read_status
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
+from ansible_collections.freehyve.builder.plugins.module_utils._poudriere import log_dir_of
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
 from ansible_collections.freehyve.builder.plugins.modules import poudriere_bulk as bulk
 from tests.unit import transcripts
@@ -424,7 +425,7 @@ def test_all_options_of_the_command() -> None:
 
 def test_recorded_output_names_logs_and_repository() -> None:
     row = transcripts.rows("13.2", "poudriere")[32]
-    assert _bulk.log_dir_of(row.stdout) == f"/usr/local/poudriere/data/logs/bulk/base-default/{FAILED}"
+    assert log_dir_of(row.stdout) == f"/usr/local/poudriere/data/logs/bulk/base-default/{FAILED}"
     assert _bulk.committed_repository(row.stdout) == (
         "/usr/local/poudriere/data/packages/base-default/.real_1795383357"
     )
