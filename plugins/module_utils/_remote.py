@@ -23,7 +23,7 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _job, _lease
 from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS, Context
-from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
+from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError, of_system
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, write_json
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import run_module
@@ -224,8 +224,12 @@ def detached(directory: str) -> int:
         outcome = dict(exc.as_result(), failed=True)
         # For a person who reads the log; the controller reads the outcome.
         sys.stderr.write(f"{exc.message}\n")
+    except OSError as exc:
+        # Said as it is in the foreground, and in full in the log.
+        traceback.print_exc()
+        outcome = dict(of_system(exc).as_result(), failed=True)
     except Exception as exc:
-        # Our mistake or the system's: said in one line, and in full in the log.
+        # Our mistake: said in one line, and in full in the log.
         traceback.print_exc()
         outcome = {"failed": True, "msg": f"{note['module']}: {exc}; see {job.log}"}
     write_json(job.path(OUTCOME), outcome)

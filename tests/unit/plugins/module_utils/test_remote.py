@@ -78,10 +78,17 @@ def test_without_a_directory_of_jobs_the_work_is_done_at_once(host: Host, code: 
     assert made["changed"] and "job" not in made and not host.started
 
 
-def test_a_mistake_of_ours_is_one_line_and_a_traceback_in_the_log(host: Host, code: str, tmp_path: Path) -> None:
+def test_what_the_system_refuses_a_job_is_told_as_in_the_foreground(host: Host, code: str, tmp_path: Path) -> None:
     asked = params(tmp_path)
     (tmp_path / "nosuch").write_text("a file where a directory is wanted")
     asked["files"][0]["dest"] = str(tmp_path / "nosuch" / "disk.raw.xz")
+    failed = _remote.call(request(code, asked), host)
+    assert failed["failed"] and failed["msg"] == f"'{tmp_path / 'nosuch'}': File exists; see to it and run again"
+
+
+def test_a_mistake_of_ours_is_one_line_and_a_traceback_in_the_log(host: Host, code: str, tmp_path: Path) -> None:
+    asked = dict(params(tmp_path), sums=str(tmp_path / "SHA256SUMS"))
+    (tmp_path / "SHA256SUMS").write_bytes(b"\xff")
     failed = _remote.call(request(code, asked), host)
     assert failed["failed"] and failed["msg"].startswith("compress: ") and failed["msg"].endswith(failed["job"]["log"])
     assert "Traceback" in Path(failed["job"]["log"]).read_text(encoding="utf-8")
