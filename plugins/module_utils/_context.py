@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional
 
-from ansible_collections.freehyve.builder.plugins.module_utils._files import write_json
+from ansible_collections.freehyve.builder.plugins.module_utils._files import dump_json, write_file
 
 # Arguments that say how a module runs, not what it does; documented in the fragment freehyve.builder.job.
 JOB_ARGUMENTS: Dict[str, Any] = {
@@ -46,7 +46,8 @@ class Context:
         if self.progress_path is None or now - self._reported < PROGRESS_SECONDS:
             return
         self._reported = now
-        write_json(self.progress_path, {"done": done, "total": total, "unit": unit, "what": what, "at": time.time()})
+        told = {"done": done, "total": total, "unit": unit, "what": what, "at": time.time()}
+        write_file(self.progress_path, dump_json(told), durable=False)
 
 
 def nowhere(_done: int, _total: Optional[int], _unit: str, _what: str) -> None:

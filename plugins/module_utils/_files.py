@@ -84,8 +84,11 @@ def _unlocked(path: str) -> bool:
     return True
 
 
-def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
-    """Write a small file atomically."""
+def write_file(path: str, data: bytes, mode: int = 0o644, durable: bool = True) -> None:
+    """Write a small file atomically.
+
+    :param durable: wait until it would survive a power loss, which on a busy disk takes long.
+    """
     directory = os.path.dirname(path) or "."
     fd, temporary = _temporary(directory, os.path.basename(path))
     try:
@@ -93,7 +96,10 @@ def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
         while rest:
             rest = rest[os.write(fd, rest) :]
         os.fchmod(fd, mode)
-        replace_file(temporary, path)
+        if durable:
+            replace_file(temporary, path)
+        else:
+            os.replace(temporary, path)
     except BaseException:
         if os.path.exists(temporary):
             os.unlink(temporary)

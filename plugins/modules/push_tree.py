@@ -232,7 +232,8 @@ class Writer:
                 self._directory(full)
             elif change.verb == "write":
                 self._clear(full, "file")
-                write_file(full, contents[change.path], int(node["mode"], 8))
+                # What a power loss takes back the next run sees and sends again.
+                write_file(full, contents[change.path], int(node["mode"], 8), durable=False)
             elif change.verb == "link":
                 self._clear(full, "link")
                 os.symlink(node["target"], full)

@@ -41,6 +41,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["f"]
 
 
+def test_what_need_not_be_durable_waits_for_no_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda *_args: pytest.fail("waits for the disk"))
+    write_file(str(tmp_path / "f"), b"new", 0o600, durable=False)
+    assert (tmp_path / "f").read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["f"]
+
+
 def test_receipts_come_back(tmp_path):
     write_json(str(tmp_path / "r.json"), {"b": 1, "a": [2]})
     assert read_json(str(tmp_path / "r.json")) == {"a": [2], "b": 1}
