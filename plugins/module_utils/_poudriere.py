@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterable, List, Optional
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json
+from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
 
 RECEIPT = "freehyve.json"
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
@@ -244,6 +245,12 @@ def log_dir_of(log: str) -> Optional[str]:
     return match.group(1).rstrip() if match else None
 
 
+def jails_run(runner: Runner, master: str) -> bool:
+    """Whether a jail of a build is up. poudriere calls it like the master, or with the builder's number behind."""
+    names = runner.run(["jls", "name"], ok=range(256)).stdout.split()
+    return any(name == master or name.startswith(f"{master}-") for name in names)
+
+
 def running_builds(jls: str, name: str, names: Iterable[str]) -> List[str]:
     """Builds (masternames) that run in a jail now.
 
@@ -274,6 +281,7 @@ __all__ = [
     "jail",
     "jail_names",
     "jails_dir",
+    "jails_run",
     "log_dir_of",
     "logs_dir",
     "mastername",

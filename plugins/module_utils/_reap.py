@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from ansible_collections.freehyve.builder.plugins.module_utils import (
     _job,
@@ -28,7 +28,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils import (
     _zpool,
 )
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._files import left
+from ansible_collections.freehyve.builder.plugins.module_utils._files import left, read_json
 from ansible_collections.freehyve.builder.plugins.module_utils._layers import KEY_PROPERTY
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
@@ -244,14 +244,13 @@ class Reaper:
         details, master = lease.details, lease.identity
         if lease.job is None or "etcdir" not in details:
             raise ToolError(f"poudriere '{master}': the lease names no job")
-        log_dir = _log_dir(lease.job)
-        if log_dir is None or not _is_latest(log_dir):
-            # It did not get so far, or another build has used the jails since: they are not ours any more.
+        if not _is_newest(lease.job, details["etcdir"], master):
+            # Another build has used the jails since: they are not ours any more.
             return []
         words = [details[name] for name in ("jail", "ports", "set") if details.get(name)]
         argv = _poudriere.base_argv(details["etcdir"]) + ["jail", "-k"]
         argv += [word for flag, value in zip(("-j", "-p", "-z"), words) for word in (flag, value)]
-        if not _jails_run(self._runner, master):
+        if not _poudriere.jails_run(self._runner, master):
             return []
         return [Todo(f"stop poudriere {master}", lambda: self._run(argv, f"poudriere '{master}': cannot be stopped"))]
 
@@ -270,21 +269,17 @@ class Reaper:
             time.sleep(0.25)
 
 
-def _log_dir(job: str) -> Optional[str]:
-    """poudriere's log directory of a job, as its log says."""
-    return _poudriere.log_dir_of(_job.head(os.path.join(job, "log")))
-
-
-def _is_latest(log_dir: str) -> bool:
-    """Whether no other build of the same jail and tree came after (common.sh makes ``latest`` at every start)."""
-    latest = os.path.join(os.path.dirname(log_dir), "latest")
-    return os.path.realpath(latest) == os.path.realpath(log_dir)
-
-
-def _jails_run(runner: Runner, master: str) -> bool:
-    """Whether a jail of a build is up. poudriere calls it like the master, or with the builder's number behind."""
-    names = runner.run(["jls", "name"], ok=range(256)).stdout.split()
-    return any(name == master or name.startswith(f"{master}-") for name in names)
+def _is_newest(job: str, etcdir: str, master: str) -> bool:
+    """Whether no other build of the same jail and tree came after a job (common.sh makes ``latest`` at every start)."""
+    log_dir = _poudriere.log_dir_of(_job.head(os.path.join(job, "log")))
+    if log_dir is not None:
+        return os.path.realpath(os.path.join(os.path.dirname(log_dir), "latest")) == os.path.realpath(log_dir)
+    # Killed before it said where it logs, which is some seconds after it has started its jail.
+    since = int((read_json(os.path.join(job, "job.json")) or {}).get("since", 0))
+    try:
+        return os.lstat(os.path.join(_poudriere.logs_dir(etcdir, master), "latest")).st_mtime < since
+    except FileNotFoundError:
+        return True
 
 
 def stale(runner: Runner, directory: str) -> Tuple[List[_lease.Lease], List[Kept]]:

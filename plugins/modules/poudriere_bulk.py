@@ -264,7 +264,12 @@ from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_
 from ansible_collections.freehyve.builder.plugins.module_utils._package_list import merge_lists
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step, diff_of, run_module
 from ansible_collections.freehyve.builder.plugins.module_utils._poudriere import jail as find_jail
-from ansible_collections.freehyve.builder.plugins.module_utils._poudriere import log_dir_of, packages_dir, ports_tree
+from ansible_collections.freehyve.builder.plugins.module_utils._poudriere import (
+    jails_run,
+    log_dir_of,
+    packages_dir,
+    ports_tree,
+)
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
 
 
@@ -499,7 +504,7 @@ def _job_result(job: _job.Job, state: _job.JobState) -> Dict[str, Any]:
 
 
 def conclude(
-    wanted: Wanted, job: _job.Job, state: _job.JobState, inputs: Dict[str, Any], ending: Ending
+    wanted: Wanted, runner: Runner, job: _job.Job, state: _job.JobState, inputs: Dict[str, Any], ending: Ending
 ) -> Dict[str, Any]:
     """Judge a job that ended and write the receipt when it is good.
 
@@ -522,7 +527,9 @@ def conclude(
             f"bulk '{master}': poudriere committed no repository; "
             f"ATOMIC_PACKAGE_REPOSITORY and COMMIT_PACKAGES_ON_FAILURE must be yes; see {job.log}"
         )
-    give_back(wanted, job)
+    # A poudriere that was killed leaves its jails, and then the lease stays for the next run to stop them.
+    if message is None or not jails_run(runner, master):
+        give_back(wanted, job)
     _job.finish(job, {"good": message is None, "allow_failures": list(wanted.allow_failures), "message": message})
     if message is not None:
         raise BulkFailed(message, dict(known, log_tail=_job.tail_lines(job.log, TAIL_LINES)))
@@ -580,14 +587,14 @@ def look(wanted: Wanted, runner: Runner, job: _job.Job, offset: int) -> Dict[str
             f"bulk '{master}': its job {cause}; run again to build what is missing; see {job.log}",
             {"job": _job_result(job, state), "key": job.key, "log_tail": _job.tail_lines(job.log, TAIL_LINES)},
         )
-    return conclude(wanted, job, state, inputs, ending_of(wanted, job, inputs["origins"]))
+    return conclude(wanted, runner, job, state, inputs, ending_of(wanted, job, inputs["origins"]))
 
 
 def apply(wanted: Wanted, runner: Runner, observed: Observed, planned: Plan) -> Dict[str, Any]:
     """Start the job or attach to it, or take the result of one that ended."""
     job = _job.Job(wanted.jobs_dir, observed.key)
     if planned.state == "accept" and observed.ending is not None:
-        return dict(conclude(wanted, job, observed.job, observed.inputs, observed.ending), changed=True)
+        return dict(conclude(wanted, runner, job, observed.job, observed.inputs, observed.ending), changed=True)
     if planned.state == "attach":
         # Only looked at: it may have ended meanwhile, and then there is nothing to start.
         return dict(look(wanted, runner, job, 0), changed=True, attached=True)
@@ -631,7 +638,7 @@ def held(wanted: Wanted, runner: Runner, job: _job.Job) -> Iterator[None]:
 
 
 def give_back(wanted: Wanted, job: _job.Job) -> None:
-    """The job has ended by itself, and poudriere has stopped its jails."""
+    """The job has ended, and poudriere has stopped its jails."""
     leases = leases_of(wanted)
     with _lease.alone(leases):
         found = _lease.read(_lease.lease_path(leases, "bulk", wanted.names.mastername))

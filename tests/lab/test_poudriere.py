@@ -130,6 +130,11 @@ def test_terminated_build_says_so_and_is_resumed(lab: Shell) -> None:
     assert "Using packages from previously failed" in bulk(lab, "sysutils/hello").stderr
 
 
+def test_build_that_nobody_listens_to_ends_and_stops_its_jails(lab: Shell) -> None:
+    result = lab("poudriere -e /tmp/etc bulk -j fh -p mine shells/bash | head -c 48; jls -j fh-mine")
+    assert 'jls: jail "fh-mine" not found' in result.stderr
+
+
 def test_unknown_origin_crashes_the_build(lab: Shell) -> None:
     result = bulk(lab, "sysutils/nosuch")
     assert result.returncode == 1

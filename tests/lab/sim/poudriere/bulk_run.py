@@ -96,7 +96,9 @@ class BulkRun:
             self._crashed(failure)
             self._clean_up()
             return failure.status
-        except Terminated as ended:
+        except (Terminated, BrokenPipeError) as error:
+            self.out.deaf = True
+            ended = error if isinstance(error, Terminated) else Terminated(signal.SIGPIPE)
             name = signal.Signals(ended.number).name
             self.out.msg(f"[{os.getpid()}] Signal {name[3:]} caught", error=True)
             if self.build is not None:

@@ -52,6 +52,7 @@ class Output:
         self.quiet = quiet
         self.dry = ""
         self.verbose = 0
+        self.deaf = False
         self.started = clock.monotonic()
         self._lock = threading.Lock()
 
@@ -65,8 +66,13 @@ class Output:
             return
         stream: TextIO = sys.stderr if error else sys.stdout
         with self._lock:
-            stream.write(text)
-            stream.flush()
+            try:
+                stream.write(text)
+                stream.flush()
+            except BrokenPipeError:
+                # Nobody listens: poudriere traps SIGPIPE, and ignores it while it cleans up (common.sh, sig_handler).
+                if not self.deaf:
+                    raise
 
     def msg(self, text: str, error: bool = False) -> None:
         self.raw(self.prefix() + text + "\n", error)

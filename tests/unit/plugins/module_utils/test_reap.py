@@ -343,6 +343,23 @@ def test_jails_are_stopped_only_while_they_are_ours(host: Host, latest: str, jai
     assert runner.did("poudriere") == (["poudriere -N -e /etc/p jail -k -j j -p t"] if stopped else [])
 
 
+@pytest.mark.parametrize(
+    ("since", "stopped"), [(2_000_000_000, True), (1, False)], ids=["none came after", "another came after"]
+)
+def test_a_jail_that_ran_before_its_build_said_where_it_logs_is_stopped(
+    host: Host, tmp_path: Path, since: int, stopped: bool
+) -> None:
+    job, latest = Path(_job(host, "one")), tmp_path / "base/data/logs/bulk/j-t/latest"
+    (job / "log").write_text("[00:00:01] Starting jail j-t\n", encoding="ascii")
+    (job / "job.json").write_text(json.dumps({"since": since}), encoding="ascii")
+    (tmp_path / "poudriere.conf").write_text(f"BASEFS={tmp_path}/base\n", encoding="ascii")
+    latest.parent.mkdir(parents=True)
+    latest.symlink_to("one")
+    host.jails = ["j-t"]
+    host.lease("bulk", "j-t", 1, {"etcdir": str(tmp_path), "jail": "j", "ports": "t"}, str(job))
+    assert host.reap() == (["stop poudriere j-t" if stopped else "forget bulk 'j-t'"], [])
+
+
 def test_an_unknown_kind_is_kept(host: Host) -> None:
     host.lease("vm", "x")
     assert host.reap() == ([], ["vm 'x': vm 'x': a kind that this version does not know"])

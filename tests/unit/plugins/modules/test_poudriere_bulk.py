@@ -29,10 +29,17 @@ ALL_FAILED = "2026-11-22_21h24m38s"
 
 
 class Host(Runner):
-    """Has poudriere, runs nothing but ps."""
+    """Has poudriere, runs nothing but ps and tells which jails run."""
+
+    jails = ""
 
     def which(self, name: str) -> str | None:
         return f"/usr/local/bin/{name}"
+
+    def run(self, argv: Any, *args: Any, **kwargs: Any) -> Completed:
+        if argv[0] == "jls":
+            return Completed(tuple(argv), 0, self.jails, "")
+        return super().run(argv, *args, **kwargs)
 
 
 class Scene:
@@ -415,6 +422,18 @@ def test_two_runs_that_start_the_same_job_at_once_share_it(scene: Scene, monkeyp
     with bulk.held(scene.wanted, Host(), job):
         assert _lease.leases(leases) == [lease]
     assert _lease.leases(leases) == [lease]
+
+
+@pytest.mark.parametrize(("jails", "kept"), [("j-p\nj-p-n\n", True), ("j-px\n", False)])
+def test_the_lease_of_a_poudriere_that_was_killed_stays_while_its_jails_run(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, jails: str, kept: bool
+) -> None:
+    job, leases = scene.ended(CRASHED, rc=137), bulk.leases_of(scene.wanted)
+    _lease.leave(_lease.entrust(_lease.take(Host(), leases, "bulk", "j-p", job=job.directory)))
+    monkeypatch.setattr(Host, "jails", jails)
+    with pytest.raises(bulk.BulkFailed):
+        scene.look(job)
+    assert bool(_lease.leases(leases)) is kept
 
 
 def test_all_options_of_the_command() -> None:
