@@ -348,14 +348,15 @@ def observe(runner: Runner, params: Mapping[str, Any], wanted: Wanted) -> Observ
     if not plan_reasons(wanted, params, receipt, later)[1]:
         return Observed(receipt, later, None, None)
     dataset = wanted.snapshot.split("@")[0]
-    properties = ("referenced", "logicalreferenced", "mountpoint")
+    properties = ("referenced", "logicalreferenced", "mountpoint", "mounted")
     found = _zfs.named(runner, [wanted.snapshot, dataset], properties, "filesystem,snapshot")
     if wanted.snapshot not in found or dataset not in found:
         return Observed(receipt, later, None, None)
     plain = wanted.root_properties["compression"] == "off"
     content = found[wanted.snapshot].value("logicalreferenced" if plain else "referenced")
-    place = found[dataset].value("mountpoint")
-    return Observed(receipt, later, int(content), place if place.startswith("/") else None)
+    # What is not mounted would look like an empty system, and its datasets would stay empty without a word.
+    place, mounted = found[dataset].value("mountpoint"), found[dataset].value("mounted") == "yes"
+    return Observed(receipt, later, int(content), place if mounted and place.startswith("/") else None)
 
 
 def product_inputs(wanted: Wanted, params: Mapping[str, Any]) -> Dict[str, Any]:
@@ -497,7 +498,7 @@ def apply(runner: Runner, wanted: Wanted, params: Mapping[str, Any], seen: Obser
     from ansible_collections.freehyve.builder.plugins.module_utils import _reap
 
     if seen.content is None or seen.source is None:
-        raise ToolError(f"snapshot '{wanted.snapshot}': not there, or its dataset has no mount point; make it first")
+        raise ToolError(f"snapshot '{wanted.snapshot}': not there, or its dataset is not mounted; make it first")
     check_space(wanted, seen.content)
     os.makedirs(os.path.dirname(wanted.path), mode=0o755, exist_ok=True)
     temporary = f"{wanted.path}.part"

@@ -23,6 +23,7 @@ class Host:
 
     def __init__(self, source: Path) -> None:
         self.source = source
+        self.mounted = True
         self.pools: dict[str, str] = {"zroot": "/dev/vtbd0p2"}
         self.units: dict[str, str] = {}
         self.referenced = 20 * MIB
@@ -56,7 +57,8 @@ class Host:
     def get(self, _argv: tuple[str, ...]) -> str:
         facts = (("referenced", self.referenced), ("logicalreferenced", 2 * self.referenced))
         rows = [f"w/release/i@0.1.0\t{name}\t{value}\t-\n" for name, value in facts]
-        return "".join(rows) + f"w/release/i\tmountpoint\t{self.source}\tlocal\n"
+        mounted = "yes" if self.mounted else "no"
+        return "".join(rows) + f"w/release/i\tmountpoint\t{self.source}\tlocal\nw/release/i\tmounted\t{mounted}\t-\n"
 
     def runner(self, **more: Answer) -> PlayedRunner:
         answers: dict[str, Answer] = {
@@ -231,6 +233,13 @@ def test_a_product_that_is_up_to_date_needs_no_pool(host: Host, params: dict[str
     image.unlink()
     params["product"]["inputs"] = {"formats": ["raw"]}
     assert run(play, params, check_mode=True)["product_reasons"] == [f"{image}: gone"]
+
+
+def test_a_release_that_is_not_mounted_is_no_empty_one(host: Host, params: dict[str, Any], tmp_path: Path) -> None:
+    host.mounted = False
+    with pytest.raises(ToolError, match=r"snapshot 'w/release/i@0.1.0': not there, or its dataset is not mounted"):
+        run(host.runner(), params)
+    nothing_left(host, tmp_path)
 
 
 def test_check_mode_needs_no_snapshot_yet(host: Host, params: dict[str, Any]) -> None:
