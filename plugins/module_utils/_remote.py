@@ -170,11 +170,13 @@ def call(request: Request, runner: Optional[Runner] = None) -> Dict[str, Any]:
     context = Context(params, request.check_mode, request.diff)
     if not params.get("jobs_dir") or "job_poll" not in implementation.ARGUMENTS:
         return _with_warnings(in_foreground(implementation, context), context.warnings)
-    context.check_mode = True
-    planned = _with_warnings(in_foreground(implementation, context), context.warnings)
-    if request.check_mode or not planned.get("changed"):
-        return planned
     job = job_of(request.module, params)
+    # What is half-done needs no plan: it would be one of a moment.
+    if request.check_mode or _job.observe(runner, job).state != _job.RUNNING:
+        context.check_mode = True
+        planned = _with_warnings(in_foreground(implementation, context), context.warnings)
+        if request.check_mode or not planned.get("changed"):
+            return planned
     death = earlier_death(runner, job)
     started = start(runner, request, params, job)
     wait(job, request.wait)

@@ -199,7 +199,11 @@ def digests_of(params: Mapping[str, Any]) -> Dict[str, Optional[str]]:
 
 
 def observe(runner: Runner, etcdir: str, name: str) -> Observed:
+    # One that we make has its intent from before it is there until after it has its receipt: look on both sides.
+    intent = intent_path(etcdir, name)
+    begun = os.path.exists(intent)
     found = _poudriere.jail(etcdir, name)
+    unfinished = os.path.exists(intent) or (begun and found is not None and found.receipt is None)
     builds: List[str] = []
     if found is not None and runner.which("jls"):
         output = runner.run(["jls", "-N"], failed="running jails: cannot be listed").stdout
@@ -207,7 +211,7 @@ def observe(runner: Runner, etcdir: str, name: str) -> Observed:
     return Observed(
         jail=found,
         populated=bool(found and found.mnt and os.path.isdir(os.path.join(found.mnt, "etc"))),
-        unfinished=os.path.exists(intent_path(etcdir, name)),
+        unfinished=unfinished,
         builds=builds,
     )
 

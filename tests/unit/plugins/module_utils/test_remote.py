@@ -105,6 +105,14 @@ def test_long_work_goes_on_and_is_found_again(host: Host, code: str, tmp_path: P
     assert _remote.look(host, "compress", job)["job"]["pid"] == first["job"]["pid"]
 
 
+def test_what_is_half_done_is_attached_to_and_not_judged(host: Host, code: str, tmp_path: Path) -> None:
+    asked = params(tmp_path, megabytes=64)
+    first = _remote.call(request(code, asked, wait=0.1), host)
+    (tmp_path / "disk.raw").unlink()  # a plan would find fault with that
+    second = _remote.call(request(code, asked, wait=0.1), host)
+    assert second["job"]["attached"] is True and second["job"]["pid"] == first["job"]["pid"]
+
+
 def test_a_job_that_was_killed_is_said_to_have_died_and_is_done_again(host: Host, code: str, tmp_path: Path) -> None:
     asked = params(tmp_path, megabytes=64)
     first = _remote.call(request(code, asked, wait=0.1), host)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.freehyve.builder.plugins.module_utils import _poudriere
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._poudriere import Jail
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
@@ -168,6 +169,25 @@ def test_a_half_made_jail_is_remade(
     assert "interrupted" in call(check=True)["actions"][0]["reason"]
     call()
     assert not call()["changed"]
+
+
+def test_a_jail_that_is_finished_while_it_is_looked_at_is_ours(
+    call: Callable[..., dict[str, Any]], builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(poudriere_jail, "key_of", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            call()
+    intent = Path(poudriere_jail.intent_path(str(builder.root / "etc"), "fh"))
+    jail = _poudriere.jail
+
+    def finished(etcdir: str, name: str) -> Jail | None:
+        seen = jail(etcdir, name)
+        intent.unlink()
+        return seen
+
+    monkeypatch.setattr(_poudriere, "jail", finished)
+    assert poudriere_jail.observe(builder, str(builder.root / "etc"), "fh").unfinished
 
 
 def test_a_jail_of_somebody_else_is_left_alone(call: Callable[..., dict[str, Any]], builder: Builder) -> None:
