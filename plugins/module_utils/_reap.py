@@ -304,7 +304,7 @@ def _why(lease: _lease.Lease) -> str:
 def scraps(workspace: str) -> List[str]:
     """Half-written small files whose writer is dead, where a build writes such files."""
     places = ["stages", "leases", "dists/*", "images/*", "work/*", "jobs/*", "record"]
-    places += ["poudriere/etc/poudriere.d/jails/*"]
+    places += [f"poudriere/{place}" for place in ("etc/poudriere.d/jails", "etc/poudriere.d/jails/*", "ports/*/.git")]
     root = glob.escape(workspace)
     return [path for place in places for here in sorted(glob.glob(os.path.join(root, place))) for path in left(here)]
 

@@ -393,7 +393,13 @@ def test_what_cannot_be_told_is_an_error_of_the_tool(host: Host) -> None:
         reaper.plan(lease)
 
 
-@pytest.mark.parametrize("place", ["dists/13.2-RELEASE-amd64", "work/image", "images/image", "jobs/key", "record"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("dists/13.2-RELEASE-amd64", "work/image", "images/image", "jobs/key", "record"),
+        *("poudriere/etc/poudriere.d/jails", "poudriere/etc/poudriere.d/jails/j", "poudriere/ports/freehyve/.git"),
+    ],
+)
 def test_half_written_files_go_wherever_a_build_writes_them(host: Host, place: str) -> None:
     directory = host.workspace / place
     directory.mkdir(parents=True)
