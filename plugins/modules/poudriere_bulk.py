@@ -305,7 +305,10 @@ class Ending:
 
 @dataclass(frozen=True)
 class Observed:
-    """The builder as it is. ``blockers`` say what must be there before anything can be built."""
+    """The builder as it is. ``blockers`` say what must be there before anything can be built.
+
+    ``ending`` is of a job that ended and did not become a receipt: nobody has looked, or it was not good.
+    """
 
     origins: Tuple[str, ...]
     inputs: Dict[str, Any]
@@ -405,7 +408,8 @@ def observe(wanted: Wanted, runner: Runner) -> Observed:
     job = _job.Job(wanted.jobs_dir, key_of(inputs))
     state = _job.observe(runner, job)
     ending = None
-    if state.state == _job.DONE and not state.cancelled:
+    # A good end that has been looked at is a receipt by now; the log of a large run has megabytes.
+    if state.state == _job.DONE and not state.cancelled and not (state.result or {}).get("good"):
         ending = ending_of(wanted, job, origins)
     return Observed(
         origins=tuple(origins),
@@ -449,21 +453,15 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
     job, ending = observed.job, observed.ending
     if job.state == _job.RUNNING:
         return Plan("attach", (Step("attach to the running job", "; ".join(words)),))
-    if ending is not None and ending.verdict.good and _unused(job, ending):
+    if ending is not None and ending.verdict.good and os.path.isdir(ending.repository or ""):
         return Plan("accept", (Step("take the packages of the job that ended meanwhile", "; ".join(words)),))
     if job.state == _job.DIED:
         words.append("an earlier job died without a status")
     elif job.cancelled:
         words.append("an earlier job was cancelled")
-    elif ending is not None and not ending.verdict.good and not (job.result or {}).get("good"):
+    elif ending is not None and not ending.verdict.good:
         words.append("an earlier job of the same inputs failed")
     return Plan("build", (Step(action, "; ".join(words)),))
-
-
-def _unused(job: _job.JobState, ending: Ending) -> bool:
-    """Whether a good end has not become a receipt yet: nobody has looked, or what failed is allowed only now."""
-    seen = job.result or {}
-    return not seen.get("good") and ending.repository is not None and os.path.isdir(ending.repository)
 
 
 def _space(wanted: Wanted) -> None:
@@ -530,8 +528,9 @@ def conclude(
     # A poudriere that was killed leaves its jails, and then the lease stays for the next run to stop them.
     if message is None or not jails_run(runner, master):
         give_back(wanted, job)
-    _job.finish(job, {"good": message is None, "allow_failures": list(wanted.allow_failures), "message": message})
+    looked = {"good": message is None, "allow_failures": list(wanted.allow_failures), "message": message}
     if message is not None:
+        _job.finish(job, looked)
         raise BulkFailed(message, dict(known, log_tail=_job.tail_lines(job.log, TAIL_LINES)))
     before = ((read_json(wanted.receipt) or {}).get("results") or {}).get("seconds")
     results = dict(
@@ -555,6 +554,8 @@ def conclude(
             "made": int(time.time()),
         },
     )
+    # Last: who is killed before leaves an end that the next run looks at again.
+    _job.finish(job, looked)
     return dict(known, state="done", repository=ending.repository, origins=results["origins"])
 
 

@@ -110,7 +110,7 @@ def test_nothing_made_yet_is_built(scene: Scene) -> None:
     assert plan.steps[0].as_dict() == {"action": "build 2 listed ports", "reason": "not made yet"}
 
 
-def test_a_good_run_gives_a_receipt_and_is_not_repeated(scene: Scene) -> None:
+def test_a_good_run_gives_a_receipt_and_is_not_repeated(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     job = scene.ended(GOOD)
     result = scene.look(job)
     assert result["state"] == "done"
@@ -119,10 +119,23 @@ def test_a_good_run_gives_a_receipt_and_is_not_repeated(scene: Scene) -> None:
     assert receipt["key"] == job.key
     assert receipt["results"]["repository"] == result["repository"]
     assert receipt["results"]["origins"] == ["sysutils/hello", "sysutils/world"]
+    monkeypatch.setattr(bulk, "ending_of", lambda *_args: pytest.fail("the log of a run that is judged is read again"))
     assert scene.plan().state == "current"
     again = bulk.run_start(scene.wanted, Host(), diff=True)
     assert (again["changed"], again["actions"], again["repository"]) == (False, [], result["repository"])
     assert "diff" not in again
+
+
+def test_a_judge_who_is_killed_has_written_the_receipt_first(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = scene.ended(GOOD)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(_job, "finish", interrupt)
+        scene.look(job)
+    assert scene.plan().state == "current"
+
+
+def interrupt(*_args: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("rc", [1, 4])
