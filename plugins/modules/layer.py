@@ -458,6 +458,8 @@ def offer_of(runner: Runner, packages: Mapping[str, Any], check_mode: bool) -> O
         if check_mode:
             return Offer("", tuple(items), dict.fromkeys(items, "not built yet"))
         raise ToolError(f"package repository '{repository or ''}': not there; run the stage 'packages' first")
+    # A link such as poudriere's .latest is followed once: what is published later is for the next run.
+    repository = os.path.realpath(repository)
     catalogue = read_catalogue(runner, repository)
     names = choose(catalogue, items)
     by_name = {package.name: package for package in catalogue}
@@ -630,9 +632,15 @@ def install(runner: Runner, root: str, packages: Mapping[str, Any], offer: Offer
         installed = installed_in(runner, root, conf, packages)
     finally:
         shutil.rmtree(conf, ignore_errors=True)
-    missing = sorted(set(offer.names) - {item["name"] for item in installed})
-    if missing:
-        raise ToolError(f"package '{missing[0]}': pkg reports success but it is not installed; see pkg's output")
+    versions = {item["name"]: item["version"] for item in installed}
+    for name in sorted(offer.needs):
+        if name not in versions:
+            raise ToolError(f"package '{name}': pkg reports success but it is not installed; see pkg's output")
+        if versions[name] != offer.catalogue[name].version:
+            raise ToolError(
+                f"package '{name}': version {versions[name]} was installed where the repository had "
+                f"{offer.catalogue[name].version}; it was replaced meanwhile, run again"
+            )
     forget(root)
     return [described(item, offer.catalogue) for item in installed]
 
@@ -695,6 +703,22 @@ def extract(runner: Runner, root: str, archives: Sequence[Archive], report: Repo
             with gauge.reading(item.path) as stream:
                 argv = ["tar", "-xpf", "-", "-C", root]
                 runner.pipe(argv, failed=f"archive '{item.path}': cannot be extracted", stdin=stream)
+    check_kinds(runner, root)
+
+
+def check_kinds(runner: Runner, root: str) -> None:
+    """No system is delivered with devices, FIFOs or sockets. In packages pkg(8) refuses them (libpkg/pkg_add.c).
+
+    :raises ToolError: an archive brought one.
+    """
+    kinds = ["-type", "b", "-o", "-type", "c", "-o", "-type", "p", "-o", "-type", "s"]
+    found = runner.run(["find", root, *kinds], failed=f"layer '{root}': cannot be searched").stdout
+    if found:
+        name = os.path.relpath(found.split("\n", 1)[0], root)
+        raise ToolError(
+            f"archives: refusing '{name}', a device, FIFO or socket, which no distribution set has; "
+            "look where the sets come from (freehyve_mirror, freehyve_dist_checksums)"
+        )
 
 
 def fill(

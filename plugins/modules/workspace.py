@@ -32,7 +32,9 @@ options:
     choices: [present, reaped]
     default: present
   children:
-    description: Datasets directly below it.
+    description:
+      - Datasets directly below it. They are mounted with C(setuid=off), so that the set-uid programs of an image give
+        nobody anything on the builder. The property stays there; images and streams have the files with their modes.
     type: list
     elements: str
     default: [dists, layers, images, release]
@@ -114,7 +116,9 @@ def tree_of(params: Dict[str, Any]) -> Dict[str, Any]:
     """The datasets as module zfs_tree would be given them."""
     name, properties = params["name"], {**params["properties"], "mountpoint": params["path"]}
     datasets = [{"name": name, "type": "filesystem", "properties": properties}]
-    datasets += [{"name": f"{name}/{child}", "type": "filesystem", "properties": {}} for child in params["children"]]
+    # Layers hold the set-uid programs of a system that may be older than the builder's, and less well kept.
+    inert = {"setuid": "off"}
+    datasets += [{"name": f"{name}/{child}", "type": "filesystem", "properties": inert} for child in params["children"]]
     return {"datasets": datasets, "state": "present", "root": None, "allow_destroy": False}
 
 

@@ -9,6 +9,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -118,6 +119,53 @@ def test_an_archive_that_reaches_out_of_its_layer(builder: Builder, place: str, 
             f"{place}/layers"
         ]
     assert files(builder, f"/{place}/leases") == [".lock"]
+
+
+def base_layer(builder: Builder, place: str, data: bytes, check: bool = True) -> dict[str, Any]:
+    """A layer with the content of one distribution set."""
+    digest = put(builder, f"/{place}/base.txz", data)
+    return module(
+        builder,
+        "layer",
+        check,
+        dataset=f"{place}/layers",
+        name="base",
+        image="evil",
+        archives=[{"path": f"/{place}/base.txz", "sha256": digest}],
+        leases=f"/{place}/leases",
+        receipt=f"/{place}/stages/layer.json",
+    )
+
+
+@pytest.mark.parametrize("kind", ["FIFOTYPE", "CHRTYPE", "BLKTYPE"])
+def test_a_set_that_brings_a_device_or_a_fifo_is_refused(builder: Builder, place: str, kind: str) -> None:
+    special = {"type": getattr(tarfile, kind), "mode": 0o666, "devmajor": 1, "devminor": 3}
+    data = archive(("etc", {"type": tarfile.DIRTYPE, "mode": 0o755}), ("etc/special", special))
+    result = base_layer(builder, place, data, False)
+    assert result["failed"]
+    assert result["msg"].startswith("archives: refusing 'etc/special', a device, FIFO or socket")
+    assert "\n" not in result["msg"]
+    assert builder.run(["zfs", "list", "-H", "-o", "name", "-r", f"{place}/layers"]).stdout == f"{place}/layers\n"
+    assert files(builder, f"/{place}/leases") == [".lock"]
+
+
+def test_the_set_uid_programs_of_a_set_stay_what_they_are_and_give_nobody_anything_on_the_builder(
+    builder: Builder, place: str
+) -> None:
+    """base.txz has su(1), passwd(1) and their like: the image needs them, the builder's users must not have them."""
+    root = {"type": tarfile.DIRTYPE, "mode": 0o755}
+    programs = {"usr/bin/su": 0o4555, "usr/bin/at": 0o6555, "usr/bin/write": 0o2555}
+    members = [(path, {"data": "#!/bin/sh\n", "mode": mode}) for path, mode in programs.items()]
+    made = base_layer(builder, place, archive(("usr", root), ("usr/bin", dict(root)), *members))
+    place_of = made["mountpoint"]
+    modes = builder.run(["stat", "-f", "%Mp%Lp", *(f"{place_of}/{path}" for path in programs)]).stdout.split()
+    assert modes == ["4555", "6555", "2555"]
+    (options,) = [
+        row[3].split(",")
+        for row in map(str.split, builder.run(["mount", "-p"]).stdout.splitlines())
+        if row[1] == place_of
+    ]
+    assert "nosuid" in options
 
 
 def test_an_overlay_brings_neither_set_uid_nor_what_points_out(

@@ -102,6 +102,7 @@ class Host:
             "zfs destroy": self.destroy,
             "tar ": self.tar,
             "pkg ": self.pkg,
+            "find ": "",
             "pw ": "",
             "pwd_mkdb": "",
             "cap_mkdb": "",
@@ -186,6 +187,13 @@ def test_a_failure_leaves_no_dataset(host: Host, base: dict[str, Any]) -> None:
     assert set(host.datasets) == {"w/layers", "w/release"}
 
 
+def test_a_device_in_an_archive_is_refused(host: Host, base: dict[str, Any]) -> None:
+    play = host.runner(**{"find ": lambda argv: f"{argv[1]}/dev/mem\n{argv[1]}/x\n"})
+    with pytest.raises(ToolError, match="archives: refusing 'dev/mem', a device, FIFO or socket"):
+        run(play, base)
+    assert set(host.datasets) == {"w/layers", "w/release"}
+
+
 def test_an_unfinished_layer_is_made_again(host: Host, base: dict[str, Any]) -> None:
     play = host.runner()
     name = run(play, base, check_mode=True)["dataset"]
@@ -256,6 +264,31 @@ def test_a_package_that_pkg_forgot_is_told(host: Host, packages: dict[str, Any])
     with pytest.raises(ToolError, match="package 'world': pkg reports success but it is not installed"):
         run(host.runner(), packages)
     assert not any(name.startswith("w/layers/packages") for name in host.datasets)
+
+
+def test_a_package_of_another_version_than_the_repository_had_is_told(host: Host, packages: dict[str, Any]) -> None:
+    host.installed = host.installed.replace("hello 1.0", "hello 1.1")
+    with pytest.raises(ToolError, match=r"version 1\.1 was installed where the repository had 1\.0; .* run again"):
+        run(host.runner(), packages)
+    assert not any(name.startswith("w/layers/packages") for name in host.datasets)
+
+
+def test_a_link_to_the_repository_is_followed_once(host: Host, packages: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "later").mkdir()
+    latest = tmp_path / ".latest"
+    latest.symlink_to("repo")
+    urls = []
+
+    def pkg(argv: tuple[str, ...]) -> str:
+        conf = Path(argv[argv.index("--repo-conf-dir") + 1], "freehyve.conf")
+        urls.append(conf.read_text() if conf.exists() else "")
+        latest.unlink()
+        latest.symlink_to("later")
+        return host.pkg(argv)
+
+    packages["packages"]["repository"] = str(latest)
+    run(host.runner(**{"pkg ": pkg}), packages)
+    assert f'"file://{tmp_path}/repo"' in urls[0]
 
 
 def test_packages_without_a_repository(host: Host, packages: dict[str, Any]) -> None:
