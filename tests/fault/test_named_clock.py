@@ -13,14 +13,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _reap
-from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
+from tests.unit.builder import Played, Reply
 
 _OWNER = """
 import sys, time
@@ -32,22 +32,11 @@ time.sleep(120)
 """
 
 
-class Jumped(Runner):
+class Jumped(Played):
     """A host whose clock was set: every process seems to have begun at another time."""
 
-    def run(
-        self,
-        argv: Sequence[str],
-        ok: Sequence[int] = (0,),
-        stdin: bytes | None = None,
-        cwd: str | None = None,
-        timeout: float | None = None,
-        failed: str | None = None,
-    ) -> Completed:
-        told = {"ps": "Tue Jan  1 00:00:00 2036\n", "sysctl": ""}.get(argv[0])
-        if told is None:
-            return super().run(argv, ok, stdin, cwd, timeout, failed)
-        return Completed(tuple(argv), 0, told, "")
+    def play(self, words: list[str]) -> Reply | None:
+        return {"ps": "Tue Jan  1 00:00:00 2036\n", "sysctl": ""}.get(words[0])
 
 
 @contextmanager

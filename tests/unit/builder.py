@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -13,15 +15,16 @@ from typing import IO, Any
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
 
-Answer = str | tuple[int, str, str] | Callable[[tuple[str, ...]], str | tuple[int, str, str]]
+Reply = str | tuple[int, str, str]
+Answer = Reply | Callable[[tuple[str, ...]], Reply]
 
 
-@dataclass(frozen=True)
-class PlayedRunner(Runner):
-    """Answers by the longest matching beginning of the command; anything else fails the test."""
+class Played(Runner):
+    """A host some of whose commands are played."""
 
-    answers: dict[str, Answer] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
+    def play(self, words: list[str]) -> Reply | None:
+        """What a command says, or exit status, output and complaint; None leaves it to the real tool."""
+        raise NotImplementedError
 
     def run(
         self,
@@ -32,16 +35,60 @@ class PlayedRunner(Runner):
         timeout: float | None = None,
         failed: str | None = None,
     ) -> Completed:
-        line = " ".join(argv)
-        self.calls.append(line)
-        matching = [start for start in self.answers if line.startswith(start)]
-        assert matching, f"unexpected command: {line}"
-        answer = self.answers[max(matching, key=len)]
-        reply = answer(tuple(argv)) if callable(answer) else answer
+        reply = self.play(list(argv))
+        if reply is None:
+            return super().run(argv, ok, stdin, cwd, timeout, failed)
         rc, out, err = (0, reply, "") if isinstance(reply, str) else reply
         if rc not in ok:
             raise ToolError(f"{failed or argv[0]}: {err or rc}", list(argv), rc, out, err)
         return Completed(tuple(argv), rc, out, err)
+
+
+@dataclass(frozen=True)
+class DaemonHost(Played):
+    """A host whose daemon(8) starts its command in a session of its own; all else is the real tool's."""
+
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    calls: list[list[str]] = field(default_factory=list)
+
+    def play(self, words: list[str]) -> Reply | None:
+        self.calls.append(words)
+        if words[0] != "daemon":
+            self.reap()
+            return None
+        assert words[1:3] == ["-f", "-p"]
+        with open(words[5], "ab") as log:
+            proc = subprocess.Popen(words[6:], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        self.started.append(proc)
+        return ""
+
+    def reap(self) -> None:
+        """Who ended is no zombie: on a builder it is a child of init(8)."""
+        for proc in self.started:
+            proc.poll()
+
+    def stop(self) -> None:
+        """Kill whatever still runs."""
+        for proc in self.started:
+            if proc.poll() is None:
+                os.killpg(proc.pid, signal.SIGKILL)
+            proc.wait()
+
+
+@dataclass(frozen=True)
+class PlayedRunner(Played):
+    """Answers by the longest matching beginning of the command; anything else fails the test."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def play(self, words: list[str]) -> Reply:
+        line = " ".join(words)
+        self.calls.append(line)
+        matching = [start for start in self.answers if line.startswith(start)]
+        assert matching, f"unexpected command: {line}"
+        answer = self.answers[max(matching, key=len)]
+        return answer(tuple(words)) if callable(answer) else answer
 
     def pipe(
         self,

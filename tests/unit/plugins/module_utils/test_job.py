@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,51 +19,16 @@ from ansible_collections.freehyve.builder.plugins.module_utils._errors import To
 from ansible_collections.freehyve.builder.plugins.module_utils._files import write_json
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
 from tests.unit import transcripts
+from tests.unit.builder import DaemonHost
 
 KEY = "0123456789abcdef" * 4
 
 
-@dataclass(frozen=True)
-class Host(Runner):
-    """A host whose daemon(8) starts its command in a session of its own, and whose ps(1) reads /proc."""
-
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    calls: list[list[str]] = field(default_factory=list)
-
-    def run(
-        self,
-        argv: Sequence[str],
-        ok: Sequence[int] = (0,),
-        stdin: bytes | None = None,
-        cwd: str | None = None,
-        timeout: float | None = None,
-        failed: str | None = None,
-    ) -> Completed:
-        words = list(argv)
-        self.calls.append(words)
-        if words[0] == "daemon":
-            assert words[1:3] == ["-f", "-p"]
-            with open(words[5], "ab") as log:
-                proc = subprocess.Popen(
-                    words[6:], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-                )
-            self.started.append(proc)
-            return Completed(tuple(words), 0, "", "")
-        return super().run(words, ok, stdin, cwd, timeout, failed)
-
-    def reap(self) -> None:
-        for proc in self.started:
-            proc.poll()
-
-
 @pytest.fixture
-def host() -> Iterator[Host]:
-    made = Host()
+def host() -> Iterator[DaemonHost]:
+    made = DaemonHost()
     yield made
-    for proc in made.started:
-        if proc.poll() is None:
-            os.killpg(proc.pid, signal.SIGKILL)
-        proc.wait()
+    made.stop()
 
 
 @pytest.fixture
@@ -72,7 +36,7 @@ def job(tmp_path: Path) -> _job.Job:
     return _job.Job(str(tmp_path / "jobs"), KEY)
 
 
-def wait_for(host: Host, job: _job.Job, state: str) -> _job.JobState:
+def wait_for(host: DaemonHost, job: _job.Job, state: str) -> _job.JobState:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         host.reap()
@@ -83,12 +47,12 @@ def wait_for(host: Host, job: _job.Job, state: str) -> _job.JobState:
     raise AssertionError(f"job is {found.state}, not {state}")
 
 
-def test_a_job_that_nobody_started_is_absent(host: Host, job: _job.Job) -> None:
+def test_a_job_that_nobody_started_is_absent(host: DaemonHost, job: _job.Job) -> None:
     assert _job.observe(host, job) == _job.JobState(_job.ABSENT)
 
 
 @pytest.mark.parametrize("rc", [0, 3, 143])
-def test_exit_status_and_output_are_kept(host: Host, job: _job.Job, rc: int) -> None:
+def test_exit_status_and_output_are_kept(host: DaemonHost, job: _job.Job, rc: int) -> None:
     _state, started = _job.start(host, job, ["sh", "-c", f"echo out; echo err >&2; exit {rc}"], note={"a": [1]})
     assert started
     done = wait_for(host, job, _job.DONE)
@@ -98,14 +62,14 @@ def test_exit_status_and_output_are_kept(host: Host, job: _job.Job, rc: int) -> 
     assert abs(done.since - time.time()) < 60
 
 
-def test_a_job_whose_start_time_could_not_be_told_is_known_all_the_same(host: Host, job: _job.Job) -> None:
+def test_a_job_whose_start_time_could_not_be_told_is_known_all_the_same(host: DaemonHost, job: _job.Job) -> None:
     _job.start(host, job, ["sleep", "60"])
     with open(job.path("process"), "w", encoding="ascii") as stream:
         stream.write(f"{host.started[0].pid} \n")
     assert _job.observe(host, job).state == _job.RUNNING
 
 
-def test_a_second_start_attaches(host: Host, job: _job.Job) -> None:
+def test_a_second_start_attaches(host: DaemonHost, job: _job.Job) -> None:
     first, started = _job.start(host, job, ["sleep", "30"])
     assert (first.state, started) == (_job.RUNNING, True)
     second, again = _job.start(host, job, ["sleep", "30"])
@@ -114,26 +78,26 @@ def test_a_second_start_attaches(host: Host, job: _job.Job) -> None:
     assert len(host.started) == 1
 
 
-def test_arguments_arrive_as_they_are(host: Host, job: _job.Job) -> None:
+def test_arguments_arrive_as_they_are(host: DaemonHost, job: _job.Job) -> None:
     _job.start(host, job, ["printf", "%s\\n", "a b", "it's", '"$HOME"', "`id`", ""])
     wait_for(host, job, _job.DONE)
     assert Path(job.log).read_text(encoding="utf-8") == 'a b\nit\'s\n"$HOME"\n`id`\n\n'
 
 
-def test_environment_and_directory_are_set_by_the_wrapper(host: Host, job: _job.Job) -> None:
+def test_environment_and_directory_are_set_by_the_wrapper(host: DaemonHost, job: _job.Job) -> None:
     _job.start(host, job, ["sh", "-c", 'pwd; echo "$LC_ALL $WORD"; umask'], {"WORD": "x y"})
     wait_for(host, job, _job.DONE)
     assert _job.tail_lines(job.log, 5) == ["/", "C x y", "0022"]
 
 
-def test_a_job_whose_process_is_gone_without_a_status_has_died(host: Host, job: _job.Job) -> None:
+def test_a_job_whose_process_is_gone_without_a_status_has_died(host: DaemonHost, job: _job.Job) -> None:
     _job.start(host, job, ["sleep", "30"])
     os.killpg(host.started[0].pid, signal.SIGKILL)
     host.started[0].wait()
     assert wait_for(host, job, _job.DIED).rc is None
 
 
-def test_a_died_job_is_started_anew_without_its_old_traces(host: Host, job: _job.Job) -> None:
+def test_a_died_job_is_started_anew_without_its_old_traces(host: DaemonHost, job: _job.Job) -> None:
     _job.start(host, job, ["sh", "-c", "echo old; sleep 30"])
     os.killpg(host.started[0].pid, signal.SIGKILL)
     host.started[0].wait()
@@ -145,7 +109,7 @@ def test_a_died_job_is_started_anew_without_its_old_traces(host: Host, job: _job
     assert _job.tail_lines(job.log, 5) == ["new"]
 
 
-def test_another_process_with_the_same_pid_is_not_the_job(host: Host, job: _job.Job) -> None:
+def test_another_process_with_the_same_pid_is_not_the_job(host: DaemonHost, job: _job.Job) -> None:
     _job.start(host, job, ["true"])
     wait_for(host, job, _job.DONE)
     os.unlink(job.path("rc"))
@@ -153,14 +117,14 @@ def test_another_process_with_the_same_pid_is_not_the_job(host: Host, job: _job.
     assert _job.observe(host, job).state == _job.DIED
 
 
-def test_a_half_written_exit_status_is_none(host: Host, job: _job.Job) -> None:
+def test_a_half_written_exit_status_is_none(host: DaemonHost, job: _job.Job) -> None:
     _job.start(host, job, ["true"])
     wait_for(host, job, _job.DONE)
     Path(job.path("rc")).write_text("", encoding="ascii")
     assert _job.observe(host, job).state == _job.DIED
 
 
-def test_cancel_lets_the_command_clean_up(host: Host, job: _job.Job) -> None:
+def test_cancel_lets_the_command_clean_up(host: DaemonHost, job: _job.Job) -> None:
     script = "trap 'echo cleaned; exit 143' TERM; echo ready; while :; do sleep 0.1; done"
     _job.start(host, job, ["sh", "-c", script])
     while not _job.tail_lines(job.log, 1):
@@ -170,7 +134,7 @@ def test_cancel_lets_the_command_clean_up(host: Host, job: _job.Job) -> None:
     assert _job.tail_lines(job.log, 1) == ["cleaned"]
 
 
-def test_cancel_kills_what_does_not_listen(host: Host, job: _job.Job) -> None:
+def test_cancel_kills_what_does_not_listen(host: DaemonHost, job: _job.Job) -> None:
     _job.start(host, job, ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"])
     while not _job.tail_lines(job.log, 1):
         time.sleep(0.02)
@@ -180,7 +144,7 @@ def test_cancel_kills_what_does_not_listen(host: Host, job: _job.Job) -> None:
     assert wait_for(host, job, _job.DIED).cancelled
 
 
-def test_cancel_leaves_a_job_alone_that_does_not_run(host: Host, job: _job.Job) -> None:
+def test_cancel_leaves_a_job_alone_that_does_not_run(host: DaemonHost, job: _job.Job) -> None:
     _job.start(host, job, ["true"])
     wait_for(host, job, _job.DONE)
     assert _job.cancel(host, job).state == _job.DONE
@@ -236,7 +200,7 @@ def test_start_time_as_recorded() -> None:
     assert _job.parse_ps(fields) == ("Sun Nov 22 21:15:21 2026", "/sbin/init")
 
 
-def test_daemon_is_called_as_recorded(host: Host, job: _job.Job) -> None:
+def test_daemon_is_called_as_recorded(host: DaemonHost, job: _job.Job) -> None:
     recorded = next(r for r in transcripts.rows("13.2", "files") if r.cmd.startswith("daemon -f -p"))
     _job.start(host, job, ["true"])
     call = next(words for words in host.calls if words[0] == "daemon")
@@ -290,7 +254,7 @@ def test_terminal_escapes_are_removed(dirty: str, clean: str) -> None:
     assert _job.strip_escapes(dirty) == clean
 
 
-def test_who_looks_while_a_job_is_being_started_waits_until_it_runs(host: Host, job: _job.Job) -> None:
+def test_who_looks_while_a_job_is_being_started_waits_until_it_runs(host: DaemonHost, job: _job.Job) -> None:
     """Without waiting it would look as if the job had died: it is written down before it has a process."""
     inside, seen = threading.Event(), []
 
@@ -310,7 +274,7 @@ def test_who_looks_while_a_job_is_being_started_waits_until_it_runs(host: Host, 
     assert (started, seen) == (True, [_job.RUNNING])
 
 
-def test_a_job_that_runs_is_not_prepared_again(host: Host, job: _job.Job) -> None:
+def test_a_job_that_runs_is_not_prepared_again(host: DaemonHost, job: _job.Job) -> None:
     _job.start(host, job, ["sleep", "30"])
     _state, started = _job.start(host, job, ["sleep", "30"], prepare=lambda: pytest.fail("the job runs already"))
     assert started is False

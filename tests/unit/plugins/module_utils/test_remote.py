@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -17,19 +16,16 @@ import pytest
 from ansible_collections.freehyve.builder.plugins.module_utils import _job, _remote
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.plugin_utils import _remote_call
-from tests.unit.plugins.module_utils.test_job import Host
+from tests.unit.builder import DaemonHost
 
 LIBRARY = str(Path(ansible.__file__).parents[1])
 
 
 @pytest.fixture
-def host() -> Iterator[Host]:
-    made = Host()
+def host() -> Iterator[DaemonHost]:
+    made = DaemonHost()
     yield made
-    for proc in made.started:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(proc.pid, signal.SIGKILL)
-        proc.wait()
+    made.stop()
 
 
 @pytest.fixture
@@ -57,7 +53,7 @@ def params(tmp_path: Path, megabytes: int = 0) -> dict[str, Any]:
 
 
 def test_work_is_a_job_whose_result_is_the_answer_and_nothing_to_do_is_none(
-    host: Host, code: str, tmp_path: Path
+    host: DaemonHost, code: str, tmp_path: Path
 ) -> None:
     asked = params(tmp_path)
     planned = _remote.call(request(code, asked, check=True), host)
@@ -72,13 +68,15 @@ def test_work_is_a_job_whose_result_is_the_answer_and_nothing_to_do_is_none(
     assert not again["changed"] and "job" not in again and len(host.started) == 1
 
 
-def test_without_a_directory_of_jobs_the_work_is_done_at_once(host: Host, code: str, tmp_path: Path) -> None:
+def test_without_a_directory_of_jobs_the_work_is_done_at_once(host: DaemonHost, code: str, tmp_path: Path) -> None:
     asked = {name: value for name, value in params(tmp_path).items() if name != "jobs_dir"}
     made = _remote.call(request(code, asked), host)
     assert made["changed"] and "job" not in made and not host.started
 
 
-def test_what_the_system_refuses_a_job_is_told_as_in_the_foreground(host: Host, code: str, tmp_path: Path) -> None:
+def test_what_the_system_refuses_a_job_is_told_as_in_the_foreground(
+    host: DaemonHost, code: str, tmp_path: Path
+) -> None:
     asked = params(tmp_path)
     (tmp_path / "nosuch").write_text("a file where a directory is wanted")
     asked["files"][0]["dest"] = str(tmp_path / "nosuch" / "disk.raw.xz")
@@ -86,7 +84,7 @@ def test_what_the_system_refuses_a_job_is_told_as_in_the_foreground(host: Host, 
     assert failed["failed"] and failed["msg"] == f"'{tmp_path / 'nosuch'}': File exists; see to it and run again"
 
 
-def test_a_mistake_of_ours_is_one_line_and_a_traceback_in_the_log(host: Host, code: str, tmp_path: Path) -> None:
+def test_a_mistake_of_ours_is_one_line_and_a_traceback_in_the_log(host: DaemonHost, code: str, tmp_path: Path) -> None:
     asked = dict(params(tmp_path), sums=str(tmp_path / "SHA256SUMS"))
     (tmp_path / "SHA256SUMS").write_bytes(b"\xff")
     failed = _remote.call(request(code, asked), host)
@@ -94,7 +92,7 @@ def test_a_mistake_of_ours_is_one_line_and_a_traceback_in_the_log(host: Host, co
     assert "Traceback" in Path(failed["job"]["log"]).read_text(encoding="utf-8")
 
 
-def test_long_work_goes_on_and_is_found_again(host: Host, code: str, tmp_path: Path) -> None:
+def test_long_work_goes_on_and_is_found_again(host: DaemonHost, code: str, tmp_path: Path) -> None:
     asked = params(tmp_path, megabytes=64)
     first = _remote.call(request(code, asked, wait=0.1), host)
     assert first["job"]["state"] == "running" and "changed" not in first
@@ -105,7 +103,7 @@ def test_long_work_goes_on_and_is_found_again(host: Host, code: str, tmp_path: P
     assert _remote.look(host, "compress", job)["job"]["pid"] == first["job"]["pid"]
 
 
-def test_what_is_half_done_is_attached_to_and_not_judged(host: Host, code: str, tmp_path: Path) -> None:
+def test_what_is_half_done_is_attached_to_and_not_judged(host: DaemonHost, code: str, tmp_path: Path) -> None:
     asked = params(tmp_path, megabytes=64)
     first = _remote.call(request(code, asked, wait=0.1), host)
     (tmp_path / "disk.raw").unlink()  # a plan would find fault with that
@@ -113,7 +111,9 @@ def test_what_is_half_done_is_attached_to_and_not_judged(host: Host, code: str, 
     assert second["job"]["attached"] is True and second["job"]["pid"] == first["job"]["pid"]
 
 
-def test_a_job_that_was_killed_is_said_to_have_died_and_is_done_again(host: Host, code: str, tmp_path: Path) -> None:
+def test_a_job_that_was_killed_is_said_to_have_died_and_is_done_again(
+    host: DaemonHost, code: str, tmp_path: Path
+) -> None:
     asked = params(tmp_path, megabytes=64)
     first = _remote.call(request(code, asked, wait=0.1), host)
     job = _job.Job(asked["jobs_dir"], first["job"]["key"])
@@ -125,7 +125,9 @@ def test_a_job_that_was_killed_is_said_to_have_died_and_is_done_again(host: Host
     assert again["job"]["attached"] is False and len(host.started) == 2
 
 
-def test_a_death_that_nobody_saw_is_told_by_the_run_that_does_it_again(host: Host, code: str, tmp_path: Path) -> None:
+def test_a_death_that_nobody_saw_is_told_by_the_run_that_does_it_again(
+    host: DaemonHost, code: str, tmp_path: Path
+) -> None:
     asked = params(tmp_path, megabytes=64)
     first = _remote.call(request(code, asked, wait=0.1), host)
     os.killpg(first["job"]["pid"], signal.SIGKILL)

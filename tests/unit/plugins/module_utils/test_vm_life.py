@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ import pytest
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _vm_life as life
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed
 from ansible_collections.freehyve.builder.plugins.module_utils._vm_host import Controller
 from ansible_collections.freehyve.builder.plugins.module_utils._vm_machine import Hardware, Home
+from tests.unit.builder import Played, Reply
 
 RECORD: dict[str, Any] = {
     "name": "vm",
@@ -43,7 +42,7 @@ class Time:
 
 
 @dataclass(frozen=True)
-class Tools(Controller):
+class Tools(Played, Controller):
     """Answers by the command's name, used up in order, the last again and again."""
 
     answers: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)
@@ -52,21 +51,10 @@ class Tools(Controller):
     def which(self, name: str) -> str:
         return f"/bin/{name}"
 
-    def run(
-        self,
-        argv: Sequence[str],
-        ok: Sequence[int] = (0,),
-        stdin: bytes | None = None,
-        cwd: str | None = None,
-        timeout: float | None = None,
-        failed: str | None = None,
-    ) -> Completed:
-        self.calls.append(list(argv))
-        queue = self.answers[Path(argv[0]).name]
-        rc, stdout, stderr = queue.pop(0) if len(queue) > 1 else queue[0]
-        if rc not in ok:
-            raise ToolError(failed or argv[0], list(argv), rc, stdout, stderr)
-        return Completed(tuple(argv), rc, stdout, stderr)
+    def play(self, words: list[str]) -> Reply:
+        self.calls.append(words)
+        queue = self.answers[Path(words[0]).name]
+        return queue.pop(0) if len(queue) > 1 else queue[0]
 
 
 @pytest.fixture

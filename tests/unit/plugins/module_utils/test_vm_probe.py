@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +13,13 @@ import pytest
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _vm_probe
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
+from tests.unit.builder import Played, Reply
 
 HELP = "Accelerators supported in QEMU binary:\ntcg\nkvm\n"
 
 
 @dataclass(frozen=True)
-class Machine(Runner):
+class Machine(Played):
     """A QEMU that ends as it is told, and may write to the serial port."""
 
     rc: int = 0
@@ -28,22 +28,14 @@ class Machine(Runner):
     hangs: bool = False
     probed: list[list[str]] = field(default_factory=list)
 
-    def run(
-        self,
-        argv: Sequence[str],
-        ok: Sequence[int] = (0,),
-        stdin: bytes | None = None,
-        cwd: str | None = None,
-        timeout: float | None = None,
-        failed: str | None = None,
-    ) -> Completed:
-        if argv[-1] == "help":
-            return Completed(tuple(argv), 0, HELP, "")
-        self.probed.append(list(argv))
+    def play(self, words: list[str]) -> Reply:
+        if words[-1] == "help":
+            return HELP
+        self.probed.append(words)
         if self.hangs:
-            raise ToolError("no answer", list(argv), 124, "", self.stderr)
-        Path(argv[list(argv).index("-serial") + 1].removeprefix("file:")).write_bytes(self.says)
-        return Completed(tuple(argv), self.rc, "", self.stderr)
+            raise ToolError("no answer", words, 124, "", self.stderr)
+        Path(words[words.index("-serial") + 1].removeprefix("file:")).write_bytes(self.says)
+        return self.rc, "", self.stderr
 
 
 def machine(rc: int = 0, says: bytes = b"", stderr: str = "", hangs: bool = False) -> Machine:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,53 +13,34 @@ import pytest
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _job, _lease
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
 from ansible_collections.freehyve.builder.plugins.modules import build_jobs
-from tests.unit.builder import module
+from tests.unit.builder import DaemonHost, Reply, module
 
 FIRST, SECOND = "a" * 64, "b" * 64
 
 
 @dataclass(frozen=True)
-class Host(Runner):
-    """A host with real processes, whose daemon(8), jails and poudriere are played."""
+class Host(DaemonHost):
+    """A host with real processes, whose jails and poudriere are played too."""
 
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    calls: list[list[str]] = field(default_factory=list)
     jails: list[str] = field(default_factory=list)
 
-    def run(
-        self,
-        argv: Sequence[str],
-        ok: Sequence[int] = (0,),
-        stdin: bytes | None = None,
-        cwd: str | None = None,
-        timeout: float | None = None,
-        failed: str | None = None,
-    ) -> Completed:
-        words = list(argv)
-        self.calls.append(words)
-        output = ""
-        if words[0] == "daemon":
-            self.started.append(subprocess.Popen(words[6:], stdin=subprocess.DEVNULL, start_new_session=True))
-        elif words[0] == "jls":
-            output = "".join(f"{name}\n" for name in self.jails)
-        elif words[0] == "poudriere":
+    def play(self, words: list[str]) -> Reply | None:
+        if words[0] == "jls":
+            return "".join(f"{name}\n" for name in self.jails)
+        if words[0] == "poudriere":
             self.jails.clear()
         elif words[0] not in ("sysctl", "mdconfig", "mount"):
-            for proc in self.started:
-                proc.poll()
-            return super().run(words, ok, stdin, cwd, timeout, failed)
-        return Completed(tuple(words), 0, output, "")
+            return super().play(words)
+        self.calls.append(words)
+        return ""
 
 
 @pytest.fixture
 def host() -> Iterator[Host]:
     made = Host()
     yield made
-    for proc in made.started:
-        proc.kill()
-        proc.wait()
+    made.stop()
 
 
 def start(host: Host, path: Path, key: str, script: str = "sleep 60", **note: Any) -> _job.Job:
