@@ -23,6 +23,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._pool_image impor
     specs,
 )
 from ansible_collections.freehyve.builder.plugins.module_utils._sizes import human_size, parse_size
+from ansible_collections.freehyve.builder.plugins.plugin_utils._record_stages import selected
 
 DOCUMENTATION = r"""
 name: disk_image_problems
@@ -202,8 +203,8 @@ def _image(settings: Settings) -> str:
 
 def _stages(settings: Settings, builder: Settings) -> Iterator[str]:
     """What the stages before must have left, unless they run now."""
-    tags = set(settings["run_tags"])
-    if not tags & {"all", "image"}:
+    tags = settings["run_tags"], settings["skip_tags"]
+    if not selected("image", *tags):
         return
     stages = builder.get("stages") or {}
     arch = str(settings["arch"]).replace("/", "-")
@@ -211,7 +212,7 @@ def _stages(settings: Settings, builder: Settings) -> Iterator[str]:
         ("dists", f"dists-{settings['release']}-{arch}"),
         ("packages", f"packages-{settings['mastername']}"),
     ):
-        if stem not in stages and not tags & {"all", tag}:
+        if stem not in stages and not selected(tag, *tags):
             yield f"stage '{tag}': not done on this builder ('{stem}'); run with --tags {tag} or without tags first"
 
 

@@ -45,6 +45,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
         "hostname": "freehyve",
         "level": 3,
         "run_tags": ["all"],
+        "skip_tags": [],
     }
 
 
@@ -155,6 +156,9 @@ def test_stages_before_are_there_or_run_now(settings: dict[str, Any], builder: d
     builder["stages"] = {"dists-15.1-RELEASE-amd64": {}}
     settings["run_tags"] = ["image", "packages"]
     assert problems(settings, builder) == []
+    [line] = problems({**settings, "run_tags": ["all"], "skip_tags": ["packages"]}, builder)
+    assert line.startswith("stage 'packages': not done")
+    assert problems({**settings, "run_tags": ["all"], "skip_tags": ["packages", "image"]}, builder) == []
 
 
 def test_an_overlay_that_leaves_its_tree_or_has_devices_is_told(
