@@ -13,7 +13,7 @@ author: The freehyve.builder authors (@freehyve)
 description:
   - Ends a build of several images with a table of one line each - its builder, whether it was built, is up to date or
     failed and where, and its report. An image that was left out because no builder at hand can build it stands there
-    too.
+    too. In check mode it says which would change.
   - Says nothing in any other run.
 requirements:
   - Enable it with C(callbacks_enabled) in ansible.cfg; the one in a checkout of this collection does.
@@ -42,6 +42,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **named)
         self._images: dict[str, Outcome] = {}
         self._left_out: list[str] = []
+        self._check = False
 
     def v2_runner_on_ok(self, result: Any) -> None:
         action = result.task.action
@@ -49,6 +50,7 @@ class CallbackModule(CallbackBase):
             found = result.result.get("images") or {}
             self._images = {host: Outcome(row["image"], row["builder"]) for host, row in found.items()}
             self._left_out = list(result.result.get("left_out") or [])
+            self._check = bool(result.task.check_mode)
         elif action in WRITERS and result.result.get("path"):
             self._note(result, file=os.path.relpath(result.result["path"]))
 
@@ -69,5 +71,5 @@ class CallbackModule(CallbackBase):
             return
         for host, outcome in self._images.items():
             outcome.changed = bool(stats.changed.get(host))
-        for line in images_table(list(self._images.values()), self._left_out):
+        for line in images_table(list(self._images.values()), self._left_out, self._check):
             self._display.display(line)

@@ -26,16 +26,19 @@ class Outcome:
             self.task, self.problem = task, problem
         self.file = file or self.file
 
-    @property
-    def state(self) -> str:
-        return "failed" if self.task else "changed" if self.changed else "up to date"
+    def state(self, check: bool) -> str:
+        changed = "would change" if check else "changed"
+        return "failed" if self.task else changed if self.changed else "up to date"
 
 
-def images_table(outcomes: Sequence[Outcome], left_out: Sequence[str]) -> list[str]:
-    """Lines: a title that counts, a row for each image with its report and what it failed at, and those left out."""
-    rows = [(one.image, one.builder, one.state, one.file) for one in outcomes]
+def images_table(outcomes: Sequence[Outcome], left_out: Sequence[str], check: bool = False) -> list[str]:
+    """Lines: a title that counts, a row for each image with its report and what it failed at, and those left out.
+
+    :param check: the run was in check mode, and has built nothing.
+    """
+    rows = [(one.image, one.builder, one.state(check), one.file) for one in outcomes]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [_title(outcomes, left_out)]
+    lines = [_title(outcomes, left_out, check)]
     for row, one in zip(rows, outcomes, strict=True):
         cells = [f"{text:<{width}}" for text, width in zip(row, widths, strict=False)]
         lines.append(("  " + "  ".join([*cells, row[3]])).rstrip())
@@ -44,15 +47,16 @@ def images_table(outcomes: Sequence[Outcome], left_out: Sequence[str]) -> list[s
     return [*lines, *(f"  left out: {clean(line)}" for line in left_out)]
 
 
-def _title(outcomes: Sequence[Outcome], left_out: Sequence[str]) -> str:
+def _title(outcomes: Sequence[Outcome], left_out: Sequence[str], check: bool) -> str:
     failed = sum(1 for one in outcomes if one.task)
     count = len(outcomes) + len(left_out)
     good = len(outcomes) - failed
     if good == count:
-        return f"{count} images are good" if count != 1 else "1 image is good"
+        verb = "can be built" if check else "is good" if count == 1 else "are good"
+        return f"{count} image{'' if count == 1 else 's'} {verb}"
     words = [f"{failed} failed"] if failed else []
     words += [f"{len(left_out)} left out"] if left_out else []
-    return f"{good} of {count} images are good, {', '.join(words)}"
+    return f"{good} of {count} images {'can be built' if check else 'are good'}, {', '.join(words)}"
 
 
 __all__ = ["Outcome", "images_table"]

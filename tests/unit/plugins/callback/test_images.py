@@ -14,10 +14,10 @@ from ansible_collections.freehyve.builder.plugins.callback.images import ASSIGN,
 from ansible_collections.freehyve.builder.plugins.plugin_utils._images_table import Outcome, images_table
 
 
-def event(host: str, action: str = "x", task: str = "A task", **result: Any) -> SimpleNamespace:
+def event(host: str, action: str = "x", task: str = "A task", check: bool = False, **result: Any) -> SimpleNamespace:
     return SimpleNamespace(
         host=SimpleNamespace(get_name=lambda: host),
-        task=SimpleNamespace(action=action, get_name=lambda: task),
+        task=SimpleNamespace(action=action, get_name=lambda: task, check_mode=check),
         result=result,
     )
 
@@ -32,9 +32,9 @@ def callback(said: list[str]) -> CallbackModule:
     return CallbackModule(display=SimpleNamespace(display=said.append, verbosity=0))
 
 
-def assigned(*names: str, left_out: tuple[str, ...] = ()) -> SimpleNamespace:
+def assigned(*names: str, left_out: tuple[str, ...] = (), check: bool = False) -> SimpleNamespace:
     images = {f"{name}@one": {"image": name, "builder": "one", "why": ""} for name in names}
-    return event("one", ASSIGN, images=images, left_out=list(left_out))
+    return event("one", ASSIGN, check=check, images=images, left_out=list(left_out))
 
 
 def test_a_build_of_one_image_ends_without_a_word(callback: CallbackModule, said: list[str]) -> None:
@@ -62,6 +62,12 @@ def test_every_image_has_a_line_and_a_failure_its_task(callback: CallbackModule,
         "    Workspace: the builder does not answer",
         "  left out: image 'arm': one is amd64",
     ]
+
+
+def test_a_check_run_says_what_would_be(callback: CallbackModule, said: list[str]) -> None:
+    callback.v2_runner_on_ok(assigned("edge", "core", check=True))
+    callback.v2_playbook_on_stats(SimpleNamespace(changed={"edge@one": 3}))
+    assert said == ["2 images can be built", "  edge  one  would change", "  core  one  up to date"]
 
 
 def test_good_images_are_counted() -> None:
