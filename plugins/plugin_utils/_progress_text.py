@@ -182,9 +182,11 @@ def body(event: Mapping[str, Any], rate: float | None = None, later: float = 0.0
 
 
 def plain_line(host: str, event: Mapping[str, Any], rate: float | None, elapsed: float | None) -> str:
-    """A line of a log."""
+    """A line of a log; of what has ended, only how it ended."""
     took = "" if elapsed is None else f" [{clock(elapsed)}]"
-    return f"{clean(host)}: {clean(event.get('task') or '')}{took}: {body(event, rate)}"
+    state = event.get("state", "running")
+    words = body(event, rate) if state == "running" else state
+    return f"{clean(host)}: {clean(event.get('task') or '')}{took}: {words}"
 
 
 def news_of(event: Mapping[str, Any]) -> object:
