@@ -8,8 +8,10 @@ import hashlib
 import io
 import lzma
 import os
+import shutil
 import tarfile
 import tempfile
+import time
 from pathlib import Path
 
 from .entries import TIME, Entry
@@ -17,6 +19,7 @@ from .tree import SETS, entries_of
 
 _TYPES = {"d": tarfile.DIRTYPE, "f": tarfile.REGTYPE, "l": tarfile.SYMTYPE, "h": tarfile.LNKTYPE}
 _USERS = {0: "root"}
+UNUSED_SECONDS = 86400.0  # sets of other sources are kept as long: another checkout may have labs here, too
 _GROUPS = {0: "wheel", 5: "operator", 6: "mail", 13: "games", 77: "audit"}
 
 
@@ -79,9 +82,11 @@ def cached(cache: Path) -> Path:
             temporary.rename(ready)
         except OSError:
             # Another lab was faster; its bytes are the same.
-            for file in temporary.iterdir():
-                file.unlink()
-            temporary.rmdir()
+            shutil.rmtree(temporary)
+        for other in cache.glob("dists-*"):
+            if time.time() - other.stat().st_mtime > UNUSED_SECONDS:
+                shutil.rmtree(other, ignore_errors=True)
+    os.utime(ready)
     return ready
 
 
