@@ -162,6 +162,11 @@ options:
     description: More that the layer depends on, for the key and its reasons.
     type: dict
     default: {}
+  pending:
+    description: What earlier stages would make, as a reason to make the layer. For check mode; ignored otherwise.
+    type: list
+    elements: str
+    default: []
   record:
     description:
       - Path in the layer of a file that says what it was made from - O(facts), key and inputs as JSON.
@@ -381,6 +386,7 @@ ARGUMENTS: Dict[str, Any] = {
     "lock_passwords": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "timezone": {"type": "str"},
     "facts": {"type": "dict", "default": {}},
+    "pending": {"type": "list", "elements": "str", "default": []},
     "record": {"type": "str"},
     "prune": {"type": "bool", "default": False},
     "leases": {"type": "path", "required": True},
@@ -502,6 +508,8 @@ def want(runner: Runner, params: Mapping[str, Any], check_mode: bool) -> Wanted:
     inputs: Dict[str, Any] = {"parent": params["parent"]}
     if params["facts"]:
         inputs["facts"] = dict(params["facts"])
+    if params["pending"] and check_mode:
+        inputs["earlier stages"] = ", ".join(params["pending"])
     archives = archives_of(params, check_mode)
     if archives:
         inputs["archives"] = {item.name: item.sha256 for item in archives}

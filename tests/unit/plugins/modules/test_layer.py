@@ -229,6 +229,13 @@ def test_a_layer_of_earlier_inputs_is_used_again(host: Host, base: dict[str, Any
     assert not run(play, base)["changed"]
 
 
+def test_what_earlier_stages_would_make_is_a_reason_in_check_mode_only(host: Host, base: dict[str, Any]) -> None:
+    play, later = host.runner(), {**base, "pending": ["build 8 listed ports"]}
+    run(play, base)
+    assert not run(play, later)["changed"]
+    assert run(play, later, check_mode=True)["actions"][0]["reason"] == "earlier stages: build 8 listed ports"
+
+
 @pytest.fixture
 def packages(host: Host, base: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     parent = run(host.runner(), base)["snapshot"]
