@@ -94,8 +94,8 @@ def chosen(running: Sequence[Known], prefix: Optional[str]) -> List[Known]:
         return list(running)
     found = [item for item in running if item.job.key.startswith(prefix)]
     if not found:
-        others = ", ".join(item.job.key[:KEY_SHOWN] for item in running) or "no job runs"
-        raise ToolError(f"job '{prefix}': does not run; running: {others}")
+        others = ", ".join(item.job.key[:KEY_SHOWN] for item in running)
+        raise ToolError(f"job '{prefix}': does not run; {f'running: {others}' if others else 'none does'}")
     if len(found) > 1:
         raise ToolError(f"job '{prefix}': {len(found)} jobs begin so; give more digits of the key")
     return found

@@ -338,7 +338,8 @@ def body(module: Any, runner: Runner) -> Dict[str, Any]:
     steps, freed = _steps(workspace, gone, rules), sum(item.size for item in gone)
     lines = [f"{step.action}: {step.reason}" for step in steps]
     lines += [f"{item['name']} stays: {item['reason']}" for item in kept]
-    lines.append(f"{'would free' if module.check_mode else 'freed'} {human_size(freed)}")
+    if lines:
+        lines.append(f"{'would free' if module.check_mode else 'freed'} {human_size(freed)}")
     return {
         "changed": bool(gone),
         "actions": [step.as_dict() for step in steps],

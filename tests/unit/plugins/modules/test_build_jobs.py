@@ -87,6 +87,11 @@ def test_all_are_stopped_or_the_one_that_is_named(host: Host, tmp_path: Path) ->
     assert run(host, tmp_path, state="cancelled")["changed"] is False
 
 
+def test_a_key_when_nothing_runs(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="job 'c': does not run; none does"):
+        run(host, tmp_path, state="cancelled", job="c")
+
+
 @pytest.mark.parametrize(("key", "said"), [("c", "does not run; running: aaaaaaaaaaaa"), ("a", "2 jobs begin so")])
 def test_a_key_that_means_none_or_several(host: Host, tmp_path: Path, key: str, said: str) -> None:
     start(host, tmp_path, FIRST)
