@@ -26,8 +26,20 @@ def options_of(role: str) -> dict[str, Any]:
 
 def problem_of(options: dict[str, Any], values: dict[str, Any]) -> str | None:
     """The first thing that is wrong with the values, by the same rules as Ansible's own check of a role."""
+    found = _messages(options, values)
+    if not found:
+        return None
+    # What is wrong inside a list of dictionaries does not say which list.
+    for name, value in values.items():
+        alone = _messages({name: options[name]}, {name: value})
+        if alone and name not in alone[0]:
+            return f"{name}: {alone[0]}"
+    return found[0]
+
+
+def _messages(options: dict[str, Any], values: dict[str, Any]) -> list[str]:
     found = ArgumentSpecValidator(options).validate(values, validate_role_argument_spec=True)
-    return str(found.error_messages[0]) if found.error_messages else None
+    return [str(message) for message in found.error_messages]
 
 
 class ActionModule(ActionBase):

@@ -27,6 +27,7 @@ argument_specs:
       dist_sets_dest: {type: path}
       dist_sets_names: {type: list, elements: str}
       dist_sets_timeout: {type: int}
+      dist_sets_rows: {type: list, elements: dict, options: {name: {type: str}}}
 """
 
 
@@ -71,6 +72,11 @@ def test_a_value_of_the_wrong_type_is_one_line_that_names_the_role(
     assert result["failed"] is True
     assert result["msg"].startswith("role dist_sets: argument 'dist_sets_timeout' is of type str")
     assert "\n" not in result["msg"]
+
+
+def test_a_list_of_something_else_than_dictionaries_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    result = run(monkeypatch, tmp_path, {"dist_sets_timeout": 1, "dist_sets_rows": "x"}, roles=["dist_sets"])
+    assert result["msg"].startswith("role dist_sets: dist_sets_rows: dictionary requested")
 
 
 @pytest.mark.parametrize("role", ROLES)
