@@ -16,8 +16,6 @@ COLUMNS = 100
 REASONS = 3
 # Reasons that say only that a part is behind what makes the whole new.
 PART = re.compile(r"(/\S+: )?not made yet|made from other inputs|parent: \S+ -> \S+|pool content: \S+ -> \S+")
-# A stage that looks at files which will be made anew, and for now are as they were.
-FOLLOWS = {"fetch": ("image", "update")}
 WORDS = {
     "ran": "will run",
     "current": "up to date",
@@ -76,15 +74,11 @@ def rows_of(stages: Sequence[Stage]) -> list[Row]:
             row, broken = Row(stage.name, "failed", clean(stage.message or "")), True
         elif stage.state == "ran":
             row = Row(stage.name, "ran", reasons_of(stage))
-        elif before and not broken and (stage.state == "pending" or _follows(stage, before)):
+        elif before and not broken and stage.state == "pending":
             row = Row(stage.name, "ran", f"works on what the stage {before} will make")
         before = row.name if row.state == "ran" else before
         rows.append(row)
     return rows
-
-
-def _follows(stage: Stage, before: str) -> bool:
-    return stage.state == "current" and before in FOLLOWS.get(stage.name, ())
 
 
 def expected_of(row: Row, expected: Mapping[str, float]) -> str:

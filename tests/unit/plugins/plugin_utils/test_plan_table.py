@@ -83,7 +83,7 @@ def test_a_stage_without_anything_to_look_at_yet_will_run() -> None:
     stages = [Found("image", "ran", ["x"]), Found("update", "pending"), Found("fetch", "pending")]
     assert [row.state for row in rows_of(stages)] == ["ran"] * 3
     assert rows_of(stages)[1].why == "works on what the stage image will make"
-    stages = [Found("image", "ran", ["x"]), Found("update", "skipped"), Found("fetch", "current")]
+    stages = [Found("image", "ran", ["x"]), Found("update", "skipped"), Found("fetch", "pending")]
     assert [row.state for row in rows_of(stages)] == ["ran", "skipped", "ran"]
     stages = [Found("image", "current"), Found("update", "current"), Found("fetch", "current")]
     assert [row.state for row in rows_of(stages)] == ["current"] * 3
