@@ -14,8 +14,9 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._progress_text im
 
 COLUMNS = 100
 REASONS = 3
+NEW = "not made yet"
 # Reasons that say only that a part is behind what makes the whole new.
-PART = re.compile(r"(/\S+: )?not made yet|made from other inputs|parent: \S+ -> \S+|pool content: \S+ -> \S+")
+PART = re.compile(rf"(/\S+: )?{NEW}|made from other inputs|parent: \S+ -> \S+|pool content: \S+ -> \S+")
 WORDS = {
     "ran": "will run",
     "current": "up to date",
@@ -55,7 +56,8 @@ def reasons_of(stage: Stage) -> str:
     """Reasons in words, the first few of them."""
     found = [clean(part) for reason in stage.reasons for part in reason.split("; ")]
     found = list(dict.fromkeys(part for part in found if part))
-    found = [part for part in found if not PART.fullmatch(part)] or found
+    whole = [NEW] if NEW in found else found
+    found = [part for part in found if not PART.fullmatch(part)] or whole
     more = f"; and {len(found) - REASONS} more" if len(found) > REASONS else ""
     return "; ".join(found[:REASONS]) + more
 

@@ -70,7 +70,7 @@ def test_many_reasons_are_counted() -> None:
 def test_reasons_are_told_once_and_not_for_every_part_of_an_image() -> None:
     parts = "/w/a/esp.img: not made yet; /w/a/pool.raw: not made yet"
     assert reasons_of(Found("image", "ran", ["size: 8g -> 9g", f"not made yet; {parts}", parts])) == "size: 8g -> 9g"
-    assert reasons_of(Found("image", "ran", ["not made yet"])) == "not made yet"
+    assert reasons_of(Found("image", "ran", ["not made yet", parts])) == "not made yet"
     assert reasons_of(Found("image", "ran", [parts])) == parts
     why = [
         "overlay: etc/rc.conf changed",
