@@ -4,19 +4,16 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ansible_collections.freehyve.builder.plugins.plugin_utils._progress_text import clean, clock
+from ansible_collections.freehyve.builder.plugins.plugin_utils._record_stages import telling
 
 COLUMNS = 100
 REASONS = 3
-NEW = "not made yet"
-# Reasons that say only that a part is behind what makes the whole new.
-PART = re.compile(rf"(/\S+: )?{NEW}|made from other inputs|parent: \S+ -> \S+|pool content: \S+ -> \S+")
 WORDS = {
     "ran": "will run",
     "current": "up to date",
@@ -54,10 +51,7 @@ class Row:
 
 def reasons_of(stage: Stage) -> str:
     """Reasons in words, the first few of them."""
-    found = [clean(part) for reason in stage.reasons for part in reason.split("; ")]
-    found = list(dict.fromkeys(part for part in found if part))
-    whole = [NEW] if NEW in found else found
-    found = [part for part in found if not PART.fullmatch(part)] or whole
+    found = telling(clean(reason) for reason in stage.reasons)
     more = f"; and {len(found) - REASONS} more" if len(found) > REASONS else ""
     return "; ".join(found[:REASONS]) + more
 

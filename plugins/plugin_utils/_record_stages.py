@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.freehyve.builder.plugins.plugin_utils._record_clean import line_of
 
+NEW = "not made yet"
+# Reasons that say only that a part is behind what makes the whole new.
+_PART = re.compile(rf"(/\S+: )?{NEW}|made from other inputs|(parent|pool content): \S+ -> \S+|\S+ no longer uses it")
 STAGES = ("dists", "jail", "ports", "packages", "image", "update", "fetch")
 Result = Mapping[str, Any]
 
@@ -36,6 +40,12 @@ class Stage:
     @property
     def reasons(self) -> list[str]:
         return list(dict.fromkeys(reason for _action, reason in self.actions if reason))
+
+
+def telling(reasons: Iterable[str]) -> list[str]:
+    """Each reason once, and none that says only that a part is behind unless there is no other."""
+    found = list(dict.fromkeys(part for reason in reasons for part in reason.split("; ") if part))
+    return [part for part in found if not _PART.fullmatch(part)] or ([NEW] if NEW in found else found)
 
 
 def selected(name: str, run_tags: Sequence[str], skip_tags: Sequence[str]) -> bool:
@@ -91,4 +101,4 @@ def failure_of(stages: Sequence[Stage]) -> dict[str, str | None] | None:
     return None
 
 
-__all__ = ["STAGES", "Stage", "failure_of", "selected", "stage_of", "stages_of"]
+__all__ = ["STAGES", "Stage", "failure_of", "selected", "stage_of", "stages_of", "telling"]

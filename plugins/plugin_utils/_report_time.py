@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.freehyve.builder.plugins.plugin_utils import _report_drawings as drawings
+from ansible_collections.freehyve.builder.plugins.plugin_utils._record_stages import telling
 from ansible_collections.freehyve.builder.plugins.plugin_utils._report_text import (
     count,
     duration,
@@ -125,9 +126,8 @@ def _arrows(text: str) -> str:
 
 
 def _reasons(stage: Mapping[str, Any]) -> list[str]:
-    """Each reason once, and no more of them than anybody reads."""
-    parts = [_arrows(part) for reason in words(stage.get("reasons")) for part in reason.split("; ")]
-    found = list(dict.fromkeys(parts))
+    """No more of them than anybody reads."""
+    found = [_arrows(part) for part in telling(words(stage.get("reasons")))]
     if len(found) <= MOST_REASONS:
         return found
     return [*found[: MOST_REASONS - 1], f"and {len(found) - MOST_REASONS + 1:,} more"]

@@ -75,6 +75,7 @@ def test_reasons_are_told_once_and_not_for_every_part_of_an_image() -> None:
     why = [
         "overlay: etc/rc.conf changed",
         "made from other inputs; parent: w/layers/system-c56... -> w/layers/system-46e...",
+        "freehyve-0.1.0-amd64 no longer uses it",
     ]
     assert reasons_of(Found("image", "ran", why)) == "overlay: etc/rc.conf changed"
 
