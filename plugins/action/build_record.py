@@ -149,8 +149,9 @@ class ActionModule(ActionBase):
             cause = f"cannot be written: {exc.strerror or exc}"
             return {**result, "failed": True, "msg": f"record '{path}': {cause}; set freehyve_artifacts"}
         lines = [*summary(record, str(dest)), f"record: {path}"]
+        host = (task_vars or {}).get("inventory_hostname", given.builder)
         for line in lines:
-            display.display(f"{given.builder}: {line}")
+            display.display(f"{host}: {line}")
         # A record is a log of the run, no change of anything that a user asked for.
         return {
             **result,

@@ -52,7 +52,7 @@ class CallbackModule(CallbackBase):
             self._left_out = list(result.result.get("left_out") or [])
             self._check = bool(result.task.check_mode)
         elif action in WRITERS and result.result.get("path"):
-            self._note(result, file=os.path.relpath(result.result["path"]))
+            self._note(result, file=result.result["path"].removeprefix(f"{os.getcwd()}/"))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         if not ignore_errors:

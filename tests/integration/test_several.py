@@ -140,6 +140,8 @@ def test_one_image_fails_and_the_others_are_built(site: Site) -> None:
         [NEXT, "first", "changed"],
     ]
     assert any(BROKEN in line for line in said)
+    # Two images end on one builder: whose lines are whose is told.
+    assert f"\n{EDGE}@first: stages: " in done.stdout
     # Both images of the first builder have the same packages, and so one repository.
     stages = site.builders["first"].run(["ls", "/tank/fhsite/stages"]).stdout.split()
     assert [name for name in stages if name.startswith("packages-")] == [
@@ -179,7 +181,7 @@ def test_a_plan_for_one_builder_is_about_its_images_only(site: Site) -> None:
     done = site.build("--check", "--diff", "--limit", "first", "--tags", "image,fetch")
     assert done.returncode == 0, done.stdout + done.stderr
     said = table(done.stdout)
-    assert said[0] == "2 of 3 images are good, 1 left out"
+    assert said[0] == "2 of 3 images can be built, 1 left out"
     assert [line.split()[:2] for line in said[1:3]] == [[EDGE, "first"], [NEXT, "first"]]
     assert said[3] == f"  left out: image '{CORE}': asks for second, which is not in this run"
     assert "changed=1" not in done.stdout

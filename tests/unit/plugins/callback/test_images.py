@@ -49,6 +49,7 @@ def test_every_image_has_a_line_and_a_failure_its_task(callback: CallbackModule,
         event("edge@one", "freehyve.builder.build_report", path=os.path.abspath("artifacts/report.html"))
     )
     callback.v2_runner_on_failed(event("edge@one", msg="never mind"), ignore_errors=True)
+    callback.v2_runner_on_ok(event("far@one", "freehyve.builder.build_record", path="/elsewhere/build.json"))
     callback.v2_runner_on_failed(event("core@one", task="Build the packages", msg="1 port failed"))
     callback.v2_runner_on_failed(event("core@one", task="Later", msg="so what"))
     callback.v2_runner_on_unreachable(event("far@one", task="Workspace"))
@@ -58,7 +59,7 @@ def test_every_image_has_a_line_and_a_failure_its_task(callback: CallbackModule,
         "  edge  one  changed  artifacts/report.html",
         "  core  one  failed",
         "    Build the packages: 1 port failed",
-        "  far   one  failed",
+        "  far   one  failed   /elsewhere/build.json",
         "    Workspace: the builder does not answer",
         "  left out: image 'arm': one is amd64",
     ]
