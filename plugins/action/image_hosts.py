@@ -127,6 +127,9 @@ class ActionModule(ActionBase):
             assignment, hosts = self._assign(known)
         except ToolError as exc:
             return {**result, "failed": True, **exc.as_result()}
+        if self._task.args.get("variables"):
+            # Nobody knows which of them are secrets.
+            return {**result, "changed": False, "actions": [], "hosts": hosts, "_ansible_no_log": True}
         for line in assignment.left_out:
             display.display(f"{line}; left out of this run")
         for image in assignment.images:
@@ -136,7 +139,6 @@ class ActionModule(ActionBase):
             **result,
             "changed": False,
             "actions": [],
-            "hosts": hosts,
             "apart": [host["name"] for host in hosts if is_apart(host, known["hostvars"])],
             "images": images,
             "left_out": list(assignment.left_out),

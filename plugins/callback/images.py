@@ -47,7 +47,9 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result: Any) -> None:
         action = result.task.action
         if action == ASSIGN:
-            found = result.result.get("images") or {}
+            found = result.result.get("images")
+            if found is None:
+                return  # the second look, of which only the variables are wanted
             self._images = {host: Outcome(row["image"], row["builder"]) for host, row in found.items()}
             self._left_out = list(result.result.get("left_out") or [])
             self._check = bool(result.task.check_mode)

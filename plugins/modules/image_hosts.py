@@ -19,7 +19,15 @@ description:
     images for its number of processors. The same hosts and images give the same answer.
   - Refuses a list with mistakes in it, images that cannot be told apart, and an image that no builder can build. When
     some builders did not answer, or C(--limit) left them out, such images are left out and named.
-  - Runs once for all hosts, on the controller, and makes nothing. RV(hosts) is for M(ansible.builtin.add_host).
+  - Runs once for all hosts, on the controller, and makes nothing.
+options:
+  variables:
+    description:
+      - Whether to return RV(hosts), for M(ansible.builtin.add_host), instead of what was decided.
+      - They have all variables of the builders, secrets among them, so this result is kept out of every log; the task
+        with C(add_host) needs C(no_log).
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -37,12 +45,16 @@ author:
 EXAMPLES = r"""
 - name: Give each image to a builder
   freehyve.builder.image_hosts:
+
+- name: Work out the variables of their hosts
+  freehyve.builder.image_hosts:
+    variables: true
   register: images
 
-- name: Make hosts of them
+- name: Make the hosts
   ansible.builtin.add_host: "{{ item }}"
   loop: "{{ images.hosts }}"
-  loop_control: {label: "{{ item.name }}"}
+  no_log: true
 """
 
 RETURN = r"""
@@ -54,22 +66,22 @@ hosts:
       tree, unless the inventory names them.
   type: list
   elements: dict
-  returned: success
+  returned: when O(variables=true)
 apart:
   description: Names of the hosts whose workspace is another than the one that is known of their builder.
   type: list
   elements: str
-  returned: success
+  returned: when not O(variables)
 images:
   description: Image, builder and what spoke for it, by the name of the host.
   type: dict
-  returned: success
+  returned: when not O(variables)
   sample: {edge-1.0.0-amd64@factory1: {builder: factory1, image: edge-1.0.0-amd64, why: it was built there}}
 left_out:
   description: A line for each image that none of the builders at hand can build.
   type: list
   elements: str
-  returned: success
+  returned: when not O(variables)
 actions:
   description: Always empty.
   type: list
@@ -81,7 +93,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={"variables": {"type": "bool", "default": False}}, supports_check_mode=True)
     module.fail_json(msg="image_hosts: runs on the controller only; its action plugin was not found")
 
 

@@ -24,6 +24,7 @@ from tests.integration.state import state_of
 
 FIRST, MORE, BROKEN = "sysutils/hello", "sysutils/world", "sysutils/broken"
 EDGE, CORE, NEXT = "edge-1.0.0-amd64", "core-1.0.0-amd64", "edge-1.1.0-amd64"
+SECRET = "canary-4711"
 IN_VERSIONS = (("1.0.0", EDGE), ("1.0.0", CORE), ("1.1.0", NEXT))
 IMAGES: list[dict[str, Any]] = [
     {"name": "edge", "version": "1.0.0", "packages": "edge.txt"},
@@ -67,6 +68,7 @@ class Site:
             "ansible_python_interpreter": "/usr/local/bin/python3",
             "ansible_pipelining": True,
             "freehyve_images": images,
+            "site_token": SECRET,
             "freehyve_release": "13.2-RELEASE",
             "freehyve_workspace": "tank/fhsite",
             "freehyve_artifacts": str(self.artifacts),
@@ -178,10 +180,11 @@ def test_the_results_of_a_version_have_one_file_of_digests(site: Site) -> None:
 
 
 def test_a_plan_for_one_builder_is_about_its_images_only(site: Site) -> None:
-    done = site.build("--check", "--diff", "--limit", "first", "--tags", "image,fetch")
+    done = site.build("--check", "--diff", "--limit", "first", "--tags", "image,fetch", "-vvv")
     assert done.returncode == 0, done.stdout + done.stderr
     said = table(done.stdout)
     assert said[0] == "2 of 3 images can be built, 1 left out"
     assert [line.split()[:2] for line in said[1:3]] == [[EDGE, "first"], [NEXT, "first"]]
     assert said[3] == f"  left out: image '{CORE}': asks for second, which is not in this run"
     assert "changed=1" not in done.stdout
+    assert SECRET not in done.stdout + done.stderr

@@ -45,9 +45,9 @@ def host(name: str, **more: Any) -> Variables:
     return Variables({**common, "inventory_dir": "/site", "freehyve_release": "14.3-RELEASE", **more})
 
 
-def run(hosts: dict[str, Variables], groups: list[str] | None = None, **extra: Any) -> dict[str, Any]:
+def run(hosts: dict[str, Variables], groups: list[str] | None = None, **args: Any) -> dict[str, Any]:
     loader, task = DataLoader(), Task()
-    task.args, task._role = {}, None
+    task.args, task._role = args, None
     known = {"hostvars": hosts, "ansible_play_hosts": list(hosts), "groups": {"builder": groups or list(hosts)}}
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
     action = image_hosts.ActionModule(task, connection, PlayContext(), loader, Templar(loader, known), None)
@@ -65,7 +65,7 @@ def extra(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_the_host_of_an_image_has_what_its_builder_has_and_what_the_image_says() -> None:
     own = {"ansible_port": 2222, "site_proxy": "http://proxy", "odd": "{{ nonsense }}", "__private": 1}
     images = [{"name": "edge", "version": "2.0", "packages": "edge.txt", "image_size": "4g"}]
-    (found,) = run({"one": host("one", freehyve_images=images, **own)})["hosts"]
+    (found,) = run({"one": host("one", freehyve_images=images, **own)}, variables=True)["hosts"]
     assert {name: found[name] for name in ("name", "groups", "ansible_host", "ansible_port", "site_proxy")} == {
         "name": "edge-2.0-amd64@one",
         "groups": ["builder", "freehyve_image_hosts"],
@@ -82,7 +82,7 @@ def test_the_host_of_an_image_has_what_its_builder_has_and_what_the_image_says()
 
 def test_a_site_that_names_its_sets_itself_is_left_alone() -> None:
     images = [{"name": "edge", "packages": "edge.txt"}]
-    (found,) = run({"one": host("one", freehyve_images=images, package_bulk_set="mine")})["hosts"]
+    (found,) = run({"one": host("one", freehyve_images=images, package_bulk_set="mine")}, variables=True)["hosts"]
     assert found["package_bulk_set"] == "mine"
     assert "disk_image_mastername" not in found
 
@@ -90,8 +90,15 @@ def test_a_site_that_names_its_sets_itself_is_left_alone() -> None:
 def test_what_the_command_line_gives_is_above_an_image(extra: dict[str, Any]) -> None:
     extra["freehyve_version"] = "9.9"
     images = [{"name": "edge", "version": "1.0"}]
-    (found,) = run({"one": host("one", freehyve_images=images, freehyve_version="9.9")})["hosts"]
+    (found,) = run({"one": host("one", freehyve_images=images, freehyve_version="9.9")}, variables=True)["hosts"]
     assert found["name"] == "edge-9.9-amd64@one"
+
+
+def test_variables_are_in_no_log() -> None:
+    one = host("one", freehyve_images=[{"name": "edge"}], site_token="canary")
+    assert run({"one": one}, variables=True)["_ansible_no_log"] is True
+    shown = run({"one": one})
+    assert "canary" not in repr(shown) and "_ansible_no_log" not in shown
 
 
 def test_builders_that_disagree_are_told() -> None:

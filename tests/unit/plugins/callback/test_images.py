@@ -45,6 +45,7 @@ def test_a_build_of_one_image_ends_without_a_word(callback: CallbackModule, said
 
 def test_every_image_has_a_line_and_a_failure_its_task(callback: CallbackModule, said: list[str]) -> None:
     callback.v2_runner_on_ok(assigned("edge", "core", "far", left_out=("image 'arm': one is amd64",)))
+    callback.v2_runner_on_ok(event("one", ASSIGN, censored="the output has been hidden"))
     callback.v2_runner_on_ok(
         event("edge@one", "freehyve.builder.build_report", path=os.path.abspath("artifacts/report.html"))
     )
