@@ -7,16 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.freehyve.builder.plugins.plugin_utils._progress_text import human
+
 ENDS = ("built", "fetched", "failed", "skipped", "ignored")
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-
-
-def human_bytes(size: float) -> str:
-    """`1.6 GiB`."""
-    power = 0
-    while size >= 1024 and power < len(_UNITS) - 1:
-        size, power = size / 1024, power + 1
-    return f"{size:.0f} {_UNITS[power]}" if power == 0 else f"{size:.1f} {_UNITS[power]}"
 
 
 def human_seconds(seconds: float) -> str:
@@ -59,9 +52,9 @@ def summary(record: Mapping[str, Any], directory: str) -> list[str]:
         lines.append(f"packages: {len(record['packages'])} in the image")
     for row in record["artifacts"]:
         place = f"{directory}/{row['file']}" if row["fetched"] else f"{row['file']} (on the builder)"
-        lines.append(f"{place}: {human_bytes(row['size'])}, sha256 {row['sha256']}")
+        lines.append(f"{place}: {human(row['size'])}, sha256 {row['sha256']}")
     lines += [f"warning: {text}" for text in record["warnings"]]
     return lines
 
 
-__all__ = ["human_bytes", "human_seconds", "stage_words", "summary"]
+__all__ = ["human_seconds", "stage_words", "summary"]

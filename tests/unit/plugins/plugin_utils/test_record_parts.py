@@ -211,11 +211,6 @@ def test_seconds_for_people(value: float, expected: str) -> None:
     assert _record_text.human_seconds(value) == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), [(7, "7 B"), (1536, "1.5 KiB"), (1690221551, "1.6 GiB")])
-def test_bytes_for_people(value: int, expected: str) -> None:
-    assert _record_text.human_bytes(value) == expected
-
-
 def test_summary() -> None:
     lines = _record_text.summary(EXAMPLE, "artifacts/0.1.0")
     assert lines[0] == "freehyve-0.1.0-amd64: done on builder in 35 min 06 s"
