@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import time
-from typing import Dict, List
+from typing import Dict, List, Set
 
 CACHES = ("/boot/zfs/zpool.cache", "/etc/zfs/zpool.cache")
 LAB, PROC = "/lab/state/state.json", "/lab/proc"
@@ -46,26 +46,37 @@ def temporary_files(workspace: str) -> List[str]:
     return sorted(found)
 
 
-def commands() -> List[str]:
-    """Command lines of all processes; read from Linux's /proc in a lab, which spares a process for each look."""
+def commands() -> Dict[str, str]:
+    """Command lines of all processes by pid; from Linux's /proc in a lab, which spares a process for each look."""
     if not os.path.isdir(PROC):
-        return lines("ps", "-axww", "-o", "command")
-    found = []
+        rows = [row.split(None, 1) for row in lines("ps", "-axww", "-o", "pid=", "-o", "command=")]
+        return {row[0]: row[1] for row in rows if len(row) == 2}
+    found = {}
     for name in os.listdir(PROC):
         if name.isdigit():
             try:
                 with open(f"{PROC}/{name}/cmdline", "rb") as stream:
-                    found.append(stream.read().replace(b"\0", b" ").decode("utf-8", "replace").strip())
+                    found[name] = stream.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
             except OSError:
                 continue
     return found
+
+
+def called(here: str) -> Set[str]:
+    """Process ids of the commands of the last call, as their wrappers wrote them down."""
+    try:
+        with open(os.path.join(here, "run", "pids"), encoding="ascii") as stream:
+            return set(stream.read().split())
+    except FileNotFoundError:
+        return set()
 
 
 def processes(here: str, workspace: str) -> List[str]:
     """Processes of ours, once what was orphaned has had time to end."""
     deadline = time.monotonic() + GRACE
     while True:
-        rows = [row for row in commands() if here in row or workspace in row or row == "sleep 8"]
+        pids = called(here)
+        rows = [row for pid, row in commands().items() if row and (pid in pids or here in row or workspace in row)]
         ours = sorted(row for row in rows if not re.search(r"agent\.py|defunct|^ps |far/full\.py", row))
         if not ours or time.monotonic() > deadline:
             return ours
@@ -100,10 +111,11 @@ def storage() -> Dict[str, List[str]]:
 def state(here: str, workspace: str, foreign: List[str]) -> Dict[str, List[str]]:
     """The whole of it, by kind; two of them are compared line by line."""
     leases = os.path.join(workspace, "leases")
+    running = processes(here, workspace)
     return {
+        "processes": running,
         **storage(),
         "cache of pools": [digest(path) for path in CACHES],
-        "processes": processes(here, workspace),
         "leases": sorted(n for n in os.listdir(leases) if n != ".lock") if os.path.isdir(leases) else [],
         "temporary files": temporary_files(workspace),
         "other places": sorted(

@@ -11,6 +11,7 @@ last=0
 n=$((last + 1))
 until { printf '%s\n' "$name" "$@" > "$run/n.$n"; } 2> /dev/null; do n=$((n + 1)); done
 echo "$n" >| "$run/last"
+echo "$$" >> "$run/pids"
 key=$name.${1%%[/ ]*}
 k=1
 until { echo > "$run/k.$key.$k"; } 2> /dev/null; do k=$((k + 1)); done
