@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
 
+# GEOM looks at a device anew when its last writer closes it, which holds it open for a moment (g_access, geom_subr.c).
+BUSY_SECONDS, BUSY_STEP = 5.0, 0.1
 _UNIT = re.compile(r"md\d+")
 
 
@@ -145,16 +148,27 @@ def attach(
     return unit_name(unit if unit is not None else done.stdout.strip())
 
 
-def detach(runner: Runner, unit: str, file: Optional[str] = None, force: bool = False) -> None:
+def detach(
+    runner: Runner, unit: str, file: Optional[str] = None, force: bool = False, patience: float = BUSY_SECONDS
+) -> None:
     """Detach a unit.
 
     :param file: refuse unless this is the unit's backing file.
+    :param patience: seconds to wait for one that is busy.
     :raises ToolError: another file, busy, or no such unit.
     """
     name = unit_name(unit)
     if file is not None and not any(found.name == name for found in of_file(units(runner), file)):
         raise ToolError(f"unit '{name}': refusing to detach, it is not backed by '{file}'; see mdconfig -l -v")
-    runner.run(detach_argv(name, force), failed=f"unit '{name}': detaching failed")
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            runner.run(detach_argv(name, force), failed=f"unit '{name}': detaching failed")
+            return
+        except ToolError as exc:
+            if "Device busy" not in exc.stderr or time.monotonic() >= deadline:
+                raise
+        time.sleep(BUSY_STEP)
 
 
 __all__ = [

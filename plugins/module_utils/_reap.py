@@ -35,6 +35,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._runner import Ru
 
 PATIENCE = 30.0  # seconds: an orphaned tar or zfs receive ends, what a person left open does not
 COMMAND_SECONDS = 120.0  # a pool without its device answers never
+STOP_SECONDS = 900.0  # for poudriere to undo the mounts and clones of all its builders, each of which may be many
 HALF_WRITTEN = "left by a writer that is dead"
 _BUSY = ("busy", "Resource temporarily unavailable")
 
@@ -153,7 +154,7 @@ class Reaper:
 
     def _md(self, lease: _lease.Lease) -> List[Todo]:
         def detach(unit: str) -> Callable[[], None]:
-            return lambda: self._patiently(lambda: _md.detach(self._runner, unit, lease.identity))
+            return lambda: self._patiently(lambda: _md.detach(self._runner, unit, lease.identity, patience=0.0))
 
         self._same_boot(lease)
         return [Todo(f"detach {unit.name}", detach(unit.name)) for unit in self._units(lease, lease.identity)]
@@ -252,10 +253,11 @@ class Reaper:
         argv += [word for flag, value in zip(("-j", "-p", "-z"), words) for word in (flag, value)]
         if not _poudriere.jails_run(self._runner, master):
             return []
-        return [Todo(f"stop poudriere {master}", lambda: self._run(argv, f"poudriere '{master}': cannot be stopped"))]
+        failed = f"poudriere '{master}': cannot be stopped"
+        return [Todo(f"stop poudriere {master}", lambda: self._run(argv, failed, STOP_SECONDS))]
 
-    def _run(self, argv: Sequence[str], failed: str) -> None:
-        self._runner.run(argv, timeout=COMMAND_SECONDS, failed=failed)
+    def _run(self, argv: Sequence[str], failed: str, seconds: float = COMMAND_SECONDS) -> None:
+        self._runner.run(argv, timeout=seconds, failed=failed)
 
     def _patiently(self, do: Callable[[], None]) -> None:
         """Try again while the thing is busy: what a killed build was running may still come to its end."""

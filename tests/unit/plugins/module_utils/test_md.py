@@ -82,6 +82,17 @@ def test_detach_of_our_file() -> None:
     assert runner.ran()[-1] == "mdconfig -d -u md0"
 
 
+def test_a_unit_that_geom_still_looks_at_is_waited_for() -> None:
+    busy = (1, "", "mdconfig: ioctl(/dev/mdctl): Device busy\n")
+    runner = FakeRunner().on("mdconfig -d -u md0", busy, busy, "")
+    _md.detach(runner, "md0")
+    assert len(runner.calls) == 3
+    runner = FakeRunner().on("mdconfig -d -u md0", busy)
+    with pytest.raises(ToolError, match=r"unit 'md0': detaching failed: mdconfig: .* Device busy"):
+        _md.detach(runner, "md0", patience=0.0)
+    assert len(runner.calls) == 1
+
+
 def test_geometry_of_confxml() -> None:
     assert _md.parse_geometry(CONFXML) == {"md0": _md.Geometry(4096, True)}
 
