@@ -73,14 +73,30 @@ def dead_lease(
     identity: str,
     order: int = 1,
     details: Mapping[str, str] | None = None,
+    job: str | None = None,
     **owner: Any,
 ) -> str:
-    """The lease of an owner that is dead: nobody keeps it locked."""
+    """The lease of an owner that is dead: nobody keeps it locked.
+
+    :param job: directory of the job that it was entrusted to, and that holds it as long as it runs.
+    """
     path = f"{leases}/{kind}-{hashlib.sha256(identity.encode()).hexdigest()[:24]}.json"
     known = {"pid": 1, "start": "", "boot": "", **owner}
-    value = {"kind": kind, "identity": identity, "owner": known, "job": None, "made": 1, "order": order}
-    write(builder, path, json.dumps({**value, "details": dict(details or {})}))
+    value = {"kind": kind, "identity": identity, "owner": known, "job": job, "made": 1, "order": order}
+    write(builder, path, json.dumps({**value, "details": dict(details or {}), "entrusted": job is not None}))
     return path
 
 
-__all__ = ["attach", "dead_lease", "files", "module", "read", "units", "write"]
+def start_job(builder: Builder, directory: str, log: str = "") -> None:
+    """A job that runs for minutes, or until it is asked to stop."""
+    script = (
+        f'trap : TERM; printf "%s %s\\n" "$$" "$(ps -o lstart= -p $$)" > {directory}/process; '
+        f"sleep 300; echo $? > {directory}/rc"
+    )
+    write(builder, f"{directory}/log", log)
+    write(builder, f"{directory}/job.json", '{"argv": [], "since": 1, "note": {"module": "zfs_stream"}}')
+    write(builder, f"{directory}/run", f"#!/bin/sh\n{script}\n")
+    builder.run(["daemon", "-f", "sh", f"{directory}/run"])
+
+
+__all__ = ["attach", "dead_lease", "files", "module", "read", "start_job", "units", "write"]

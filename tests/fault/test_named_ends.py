@@ -11,18 +11,20 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.builders import LAB, ROOT, Builder, lab_builder
-from tests.fault.remote import files, module
-from tests.integration.build_site import IMAGE, Site, open_site
+from tests.fault.remote import dead_lease, files, module, read, start_job
+from tests.integration.build_site import FIRST, IMAGE, MORE, VERSION, Site, open_site
 from tests.integration.state import state_of
 from tests.processes import kill_tree
 
@@ -49,19 +51,20 @@ print(json.dumps(found))
 """
 
 
-def start(site: Site, *arguments: str) -> subprocess.Popen[bytes]:
-    """A build in a session of its own, as it runs in a terminal."""
+def start(site: Site, *arguments: str, settings: Sequence[str] | None = None) -> subprocess.Popen[bytes]:
+    """A build in a session of its own, as it runs in a terminal; what it says is in the file ``said`` of the site."""
     tool = Path(sys.executable).with_name("ansible-playbook")
     argv = [str(tool) if tool.exists() else "ansible-playbook", "-i", str(site.builder.inventory), "build.yml"]
-    return subprocess.Popen(
-        [*argv, *site.settings(), *arguments],
-        cwd=ROOT,
-        env={**os.environ, **site.builder.environment()},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with (site.directory / "said").open("ab") as said:
+        return subprocess.Popen(
+            [*argv, *(site.settings() if settings is None else settings), *arguments],
+            cwd=ROOT,
+            env={**os.environ, **site.builder.environment()},
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
 
 
 def kill(build: subprocess.Popen[bytes]) -> None:
@@ -176,3 +179,78 @@ def test_two_builds_of_the_same_thing_at_once(builder: Builder, tmp_path: Path) 
         assert only_the_lock(site)
         assert leftovers(site) == []
         assert site.build("--skip-tags", "fetch").changed == []
+
+
+@pytest.mark.timeout(1800)
+def test_builds_of_different_images_at_once_by_two_controllers(builder: Builder, tmp_path: Path) -> None:
+    """Other lists, so other packages and other layers: what the two have in common is made by one of them."""
+    with open_site(builder, tmp_path) as site:
+        before = state_of(builder)
+        pairs = zip(site.settings()[::2], site.settings()[1::2], strict=True)
+        common = [word for pair in pairs if not pair[1].startswith("freehyve_packages=") for word in pair]
+        lists = {"edge": [FIRST], "core": [FIRST, MORE]}
+        own = {}
+        for name, origins in lists.items():
+            (site.poudriere / f"{name}.txt").write_text("\n".join([*origins, ""]), encoding="utf-8")
+            images = [{"name": name, "packages": f"{name}.txt"}]
+            extra = {"freehyve_images": images, "freehyve_artifacts": str(tmp_path / name)}
+            own[name] = ["-e", json.dumps(extra)]
+        both = [start(site, *words, settings=common) for words in own.values()]
+        assert [build.wait(1200) for build in both] == [0, 0], (tmp_path / "said").read_text(encoding="utf-8")
+        assert only_the_lock(site)
+        assert leftovers(site) == []
+        assert state_of(builder)[:2] == before[:2]
+        for name in lists:
+            image = f"{name}-{VERSION}-amd64"
+            (record,) = (tmp_path / name).rglob(f"build-{image}.json")
+            assert json.loads(record.read_text(encoding="utf-8"))["state"] == "done"
+            assert (record.parent / f"{image}.raw.zst").is_file()
+
+
+@pytest.mark.timeout(1800)
+def test_other_packages_in_a_jail_and_tree_that_a_job_has_are_refused(builder: Builder, tmp_path: Path) -> None:
+    """It says who has them and since when, at once, and leaves the job alone; without it the build ends well."""
+    with open_site(builder, tmp_path) as site:
+        place, key = f"/{site.workspace}", "feed" * 16
+        site.build("--tags", "dists,jail,ports,packages")
+        (receipt,) = (name for name in files(builder, f"{place}/stages") if name.startswith("packages-"))
+        master = receipt[len("packages-") : -len(".json")]
+        start_job(builder, f"{place}/jobs/{key}")
+        jail, _dash, ports = master.partition("-")
+        details = {"etcdir": f"{place}/poudriere/etc", "jail": jail, "ports": ports}
+        lease = dead_lease(builder, f"{place}/leases", "bulk", master, 1, details, job=f"{place}/jobs/{key}")
+        site.write_list(FIRST, MORE)
+        refused = site.build("--skip-tags", "fetch", check=False)
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1))
+        assert refused.rc == 2
+        assert (
+            f"bulk '{master}': held by another build (job {key[:12]}, since {since}); wait for it, or see "
+            "playbooks/cancel.yml"
+        ) in " ".join(refused.output.replace("''", "'").split())
+        assert Path(lease).name in files(builder, f"{place}/leases")
+        running = module(builder, "build_jobs", path=place)["jobs"]
+        assert [job["key"] for job in running] == [key]
+        site.build("-e", "job=feed", "-e", "grace=10", playbook="cancel.yml")
+        assert "Build the packages" in site.build("--skip-tags", "fetch").changed
+        assert only_the_lock(site)
+
+
+@pytest.mark.timeout(1800)
+def test_a_build_that_is_interrupted_at_the_terminal_goes_on(builder: Builder, tmp_path: Path) -> None:
+    """^C ends the controller at once and no job: the next run has what it made."""
+    with open_site(builder, tmp_path) as site:
+        build = start(site, "--skip-tags", "fetch")
+        try:
+            assert wait_for_lease(site, "bulk", 400)
+            os.killpg(build.pid, signal.SIGINT)
+            began = time.monotonic()
+            build.wait(60)
+            assert time.monotonic() - began < 10
+        finally:
+            kill(build)
+        site.build("--skip-tags", "fetch")
+        stages = f"/{site.workspace}/stages"
+        (receipt,) = (name for name in files(builder, stages) if name.startswith("packages-"))
+        logs = os.path.dirname(json.loads(read(builder, f"{stages}/{receipt}"))["results"]["log_dir"])
+        assert len([name for name in files(builder, logs) if re.fullmatch(r"\d{4}-\d\d-\d\d_\w+", name)]) == 1
+        assert only_the_lock(site)

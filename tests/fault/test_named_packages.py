@@ -135,7 +135,7 @@ def install(builder: Builder, place: str) -> dict[str, Any]:
 
 def whole(builder: Builder, made: dict[str, Any]) -> str:
     """The one version that the packages of a layer have, by its receipt, its database and its files."""
-    told = {(item["name"], item["version"]) for item in made["packages"]}
+    told: set[tuple[str, str]] = {(item["name"], item["version"]) for item in made["packages"]}
     assert len(told) == PACKAGES
     query = builder.run(["pkg", "--rootdir", made["mountpoint"], "query", "%n %v"]).stdout.splitlines()
     assert {tuple(line.split()) for line in query} == told

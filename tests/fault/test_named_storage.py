@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.builders import Builder
-from tests.fault.remote import attach, dead_lease, files, module, read, units, write
+from tests.fault.remote import attach, dead_lease, files, module, read, start_job, units
 from tests.integration.build_site import IMAGE, Site
 from tests.integration.state import state_of
 
@@ -118,14 +118,7 @@ def test_a_log_with_terminal_escapes_does_not_reach_the_terminal(builder: Builde
         f"/{scratch}/jobs/{'feed' * 16}",
         "\x1b]0;owned\x07\x1b[2J\x1b[31mred\x1b[0m line\r\n\x9b1m8 bit\n",
     )
-    script = (
-        f'trap : TERM; printf "%s %s\\n" "$$" "$(ps -o lstart= -p $$)" > {directory}/process; '
-        f"sleep 60; echo $? > {directory}/rc"
-    )
-    write(builder, f"{directory}/log", text)
-    write(builder, f"{directory}/job.json", '{"argv": [], "since": 1, "note": {"module": "zfs_stream"}}')
-    write(builder, f"{directory}/run", f"#!/bin/sh\n{script}\n")
-    builder.run(["daemon", "-f", "sh", f"{directory}/run"])
+    start_job(builder, directory, text)
     settings = ["-e", f"freehyve_workspace={scratch}"]
     listed = builder.ansible("cancel.yml", *settings, "--check").stdout
     try:
