@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 import re
 import shlex
@@ -257,6 +258,13 @@ def start(
         return _seen(runner, job), True
 
 
+def scraps(runner: Runner, jobs_dir: str) -> List[str]:
+    """Half-written files of wrappers that were killed in the act; a wrapper that lives still renames its own."""
+    names = [path for name in ("rc", "process") for path in glob.glob(f"{glob.escape(jobs_dir)}/*/{name}.tmp")]
+    keys = {path: os.path.basename(os.path.dirname(path)) for path in sorted(names)}
+    return [path for path, key in keys.items() if observe(runner, Job(jobs_dir, key)).state != RUNNING]
+
+
 def finish(job: Job, result: Dict[str, Any]) -> None:
     """Write down what the end of the job was taken for, so that the next run does not take it for news."""
     write_json(job.path("result.json"), result)
@@ -353,6 +361,7 @@ __all__ = [
     "observe",
     "parse_ps",
     "read_log",
+    "scraps",
     "start",
     "strip_escapes",
     "tail_lines",

@@ -303,17 +303,18 @@ def _why(lease: _lease.Lease) -> str:
     return f"left by {lease.holder}, which is dead"
 
 
-def scraps(workspace: str) -> List[str]:
+def scraps(runner: Runner, workspace: str) -> List[str]:
     """Half-written small files whose writer is dead, where a build writes such files."""
     places = ["stages", "leases", "dists/*", "images/*", "work/*", "jobs/*", "record"]
     places += [f"poudriere/{place}" for place in ("etc/poudriere.d/jails", "etc/poudriere.d/jails/*", "ports/*/.git")]
     root = glob.escape(workspace)
-    return [path for place in places for here in sorted(glob.glob(os.path.join(root, place))) for path in left(here)]
+    found = [path for place in places for here in sorted(glob.glob(os.path.join(root, place))) for path in left(here)]
+    return found + _job.scraps(runner, os.path.join(workspace, "jobs"))
 
 
-def _sweep(workspace: str) -> List[Step]:
+def _sweep(runner: Runner, workspace: str) -> List[Step]:
     steps = []
-    for path in scraps(workspace):
+    for path in scraps(runner, workspace):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
             steps.append(Step(f"remove {path}", HALF_WRITTEN))
@@ -335,7 +336,7 @@ def look(runner: Runner, directory: str, workspace: str) -> Reaped:
         else:
             done.steps += [Step(item.action, _why(lease)) for item in todo]
             done.steps += [] if todo else [Step(f"forget {lease.title}", "gone")]
-    done.steps += [Step(f"remove {path}", HALF_WRITTEN) for path in scraps(workspace)]
+    done.steps += [Step(f"remove {path}", HALF_WRITTEN) for path in scraps(runner, workspace)]
     return done
 
 
@@ -350,7 +351,7 @@ def reap(runner: Runner, directory: str, workspace: str, patience: float = PATIE
             reaper = Reaper(runner, workspace, patience)
             for lease in found:
                 _one(reaper, lease, done)
-    done.steps += _sweep(workspace)
+    done.steps += _sweep(runner, workspace)
     return done
 
 

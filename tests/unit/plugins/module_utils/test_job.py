@@ -102,8 +102,13 @@ def test_a_died_job_is_started_anew_without_its_old_traces(host: DaemonHost, job
     os.killpg(host.started[0].pid, signal.SIGKILL)
     host.started[0].wait()
     _job.finish(job, {"good": False})
+    # As when the wrapper is killed between writing its exit status and giving it its name.
+    Path(job.path("rc.tmp")).write_text("0\n", encoding="ascii")
+    assert _job.observe(host, job).state == _job.DIED
+    assert _job.scraps(host, job.jobs_dir) == [job.path("rc.tmp")]
     _state, started = _job.start(host, job, ["echo", "new"])
     assert started
+    assert _job.scraps(host, job.jobs_dir) == []
     done = wait_for(host, job, _job.DONE)
     assert done.result is None
     assert _job.tail_lines(job.log, 5) == ["new"]

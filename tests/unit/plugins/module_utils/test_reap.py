@@ -13,7 +13,7 @@ from typing import Optional
 
 import pytest
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _reap
+from ansible_collections.freehyve.builder.plugins.module_utils import _job, _lease, _reap
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from tests.unit.builder import Answer, PlayedRunner
 
@@ -317,7 +317,7 @@ def test_a_link_to_elsewhere_is_removed_not_followed(host: Host, tmp_path: Path)
     assert (tmp_path / "dir" / "keep").exists()
 
 
-def _job(host: Host, latest: str) -> str:
+def _bulk_job(host: Host, latest: str) -> str:
     """A dead job of poudriere, and which build was the newest."""
     job, logs = host.workspace / "jobs" / "k", host.workspace / "logs" / "j-t"
     job.mkdir(parents=True)
@@ -336,7 +336,7 @@ def _job(host: Host, latest: str) -> str:
 )
 def test_jails_are_stopped_only_while_they_are_ours(host: Host, latest: str, jails: list[str], stopped: bool) -> None:
     host.jails = list(jails)
-    host.lease("bulk", "j-t", 1, {"etcdir": "/etc/p", "jail": "j", "ports": "t"}, _job(host, latest))
+    host.lease("bulk", "j-t", 1, {"etcdir": "/etc/p", "jail": "j", "ports": "t"}, _bulk_job(host, latest))
     runner = host.runner()
     done = _reap.reap(runner, host.leases, str(host.workspace))
     assert [step.action for step in done.steps] == (["stop poudriere j-t"] if stopped else ["forget bulk 'j-t'"])
@@ -349,7 +349,7 @@ def test_jails_are_stopped_only_while_they_are_ours(host: Host, latest: str, jai
 def test_a_jail_that_ran_before_its_build_said_where_it_logs_is_stopped(
     host: Host, tmp_path: Path, since: int, stopped: bool
 ) -> None:
-    job, latest = Path(_job(host, "one")), tmp_path / "base/data/logs/bulk/j-t/latest"
+    job, latest = Path(_bulk_job(host, "one")), tmp_path / "base/data/logs/bulk/j-t/latest"
     (job / "log").write_text("[00:00:01] Starting jail j-t\n", encoding="ascii")
     (job / "job.json").write_text(json.dumps({"since": since}), encoding="ascii")
     (tmp_path / "poudriere.conf").write_text(f"BASEFS={tmp_path}/base\n", encoding="ascii")
@@ -406,6 +406,21 @@ def test_half_written_files_go_wherever_a_build_writes_them(host: Host, place: s
     (directory / ".MANIFEST.0kqbx0do").touch()
     assert host.reap() == ([f"remove {directory}/.MANIFEST.0kqbx0do"], [])
     assert list(directory.iterdir()) == []
+
+
+def test_what_a_killed_wrapper_of_a_job_left_goes(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = host.workspace / "jobs"
+    for key in ("dead", "alive"):
+        (jobs / key).mkdir(parents=True)
+        for name in ("rc.tmp", "process.tmp", "log"):
+            (jobs / key / name).touch()
+    states = {"dead": _job.DIED, "alive": _job.RUNNING}
+    monkeypatch.setattr(_job, "observe", lambda _runner, job: _job.JobState(states[job.key]))
+    gone = [f"remove {jobs}/dead/process.tmp", f"remove {jobs}/dead/rc.tmp"]
+    planned = _reap.look(host.runner(), host.leases, str(host.workspace))
+    assert [step.action for step in planned.steps] == gone
+    assert host.reap() == (gone, [])
+    assert sorted(path.name for path in jobs.glob("*/*")) == ["log", "log", "process.tmp", "rc.tmp"]
 
 
 def test_half_written_files_of_the_dead_go_and_those_of_the_living_stay(host: Host) -> None:
