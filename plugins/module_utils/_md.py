@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
+from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner, patiently
 
 # GEOM looks at a device anew when its last writer closes it, which holds it open for a moment (g_access, geom_subr.c).
-BUSY_SECONDS, BUSY_STEP = 5.0, 0.1
+BUSY_SECONDS = 5.0
 _UNIT = re.compile(r"md\d+")
 
 
@@ -160,15 +159,11 @@ def detach(
     name = unit_name(unit)
     if file is not None and not any(found.name == name for found in of_file(units(runner), file)):
         raise ToolError(f"unit '{name}': refusing to detach, it is not backed by '{file}'; see mdconfig -l -v")
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            runner.run(detach_argv(name, force), failed=f"unit '{name}': detaching failed")
-            return
-        except ToolError as exc:
-            if "Device busy" not in exc.stderr or time.monotonic() >= deadline:
-                raise
-        time.sleep(BUSY_STEP)
+    patiently(lambda: _detach(runner, name, force), patience)
+
+
+def _detach(runner: Runner, name: str, force: bool) -> None:
+    runner.run(detach_argv(name, force), failed=f"unit '{name}': detaching failed")
 
 
 __all__ = [

@@ -31,13 +31,12 @@ from ansible_collections.freehyve.builder.plugins.module_utils._errors import To
 from ansible_collections.freehyve.builder.plugins.module_utils._files import left, read_json
 from ansible_collections.freehyve.builder.plugins.module_utils._layers import KEY_PROPERTY
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step
-from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
+from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner, patiently
 
 PATIENCE = 30.0  # seconds: an orphaned tar or zfs receive ends, what a person left open does not
 COMMAND_SECONDS = 120.0  # a pool without its device answers never
 STOP_SECONDS = 900.0  # for poudriere to undo the mounts and clones of all its builders, each of which may be many
 HALF_WRITTEN = "left by a writer that is dead"
-_BUSY = ("busy", "Resource temporarily unavailable")
 
 
 @dataclass(frozen=True)
@@ -261,14 +260,7 @@ class Reaper:
 
     def _patiently(self, do: Callable[[], None]) -> None:
         """Try again while the thing is busy: what a killed build was running may still come to its end."""
-        while True:
-            try:
-                return do()
-            except ToolError as exc:
-                busy = any(word in f"{exc.message}\n{exc.stderr}" for word in _BUSY)
-                if not busy or time.monotonic() >= self._deadline:
-                    raise
-            time.sleep(0.25)
+        patiently(do, self._deadline - time.monotonic())
 
 
 def _is_newest(job: str, etcdir: str, master: str) -> bool:

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
-from typing import IO, Dict, List, Optional, Sequence, Tuple
+from typing import IO, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 
@@ -27,6 +27,7 @@ LONG_TOOLS = frozenset(
 LONG_VERBS = frozenset({("zfs", "send"), ("zfs", "receive"), ("zfs", "destroy"), ("zfs", "diff"), ("zpool", "scrub")})
 # A process that the kernel does not let go cannot be killed: after this the caller is told anyway.
 KILL_SECONDS = 10.0
+_BUSY, _BUSY_STEP = ("busy", "Resource temporarily unavailable"), 0.1  # EBUSY, EAGAIN; seconds
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,21 @@ def first_line(text: str) -> str:
         if line.strip():
             return line.strip()
     return ""
+
+
+def patiently(do: Callable[[], None], patience: float) -> None:
+    """Do something that takes back, again while the thing is busy: who looks at it, such as periodic(8), soon ends.
+
+    :param patience: seconds.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return do()
+        except ToolError as exc:
+            if not any(word in f"{exc.message}\n{exc.stderr}" for word in _BUSY) or time.monotonic() >= deadline:
+                raise
+        time.sleep(_BUSY_STEP)
 
 
 @dataclass(frozen=True)
@@ -196,4 +212,4 @@ class Runner:
                 raise ToolError(f"{failed or argv[0]}: {cause}", list(argv), code, "", stderr)
 
 
-__all__ = ["SEARCH_PATH", "Completed", "Runner", "first_line", "limit_of"]
+__all__ = ["SEARCH_PATH", "Completed", "Runner", "first_line", "limit_of", "patiently"]

@@ -210,11 +210,12 @@ from ansible_collections.freehyve.builder.plugins.module_utils._product import (
     stale,
     write_receipt,
 )
-from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
+from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner, patiently
 from ansible_collections.freehyve.builder.plugins.module_utils._sizes import human_size, parse_size
 
 LEAST = 64 << 20  # bytes: what zpool create takes at least
 SECTOR = 4096  # bytes: ashift=12
+BUSY_SECONDS = 60.0  # find(1) of periodic(8) looks into every file system that is mounted
 
 ARGUMENTS: Dict[str, Any] = {
     "path": {"type": "path", "required": True},
@@ -452,7 +453,7 @@ def make_pool(runner: Runner, wanted: Wanted, device: str, file: str, leases: st
         guid = _zpool.create(runner, wanted.pool, [device], name, wanted.altroot, properties, wanted.root_properties)
         lease = _lease.note(lease, guid=guid)
         fill(runner, wanted, source)
-        _zpool.export(runner, name, guid)
+        patiently(lambda: _zpool.export(runner, name, guid), BUSY_SECONDS)
     except BaseException:
         # The name is free before and only ours, so what bears it now is what was just made.
         if name in _zpool.pools(runner):

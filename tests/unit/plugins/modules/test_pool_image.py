@@ -165,6 +165,13 @@ def test_a_failure_leaves_nothing(host: Host, params: dict[str, Any], tmp_path: 
     assert not Path(params["path"]).exists() and not Path(params["receipt"]).exists()
 
 
+def test_a_pool_that_somebody_looks_at_is_waited_for(host: Host, params: dict[str, Any], tmp_path: Path) -> None:
+    busy = [(1, "", f"cannot export '{name}': pool is busy") for name in ("x", "x")]
+    play = host.runner(**{"zpool export": lambda argv: busy.pop() if busy else host.zpool(argv)})
+    assert run(play, params)["changed"] and len(play.did("zpool export")) == 3
+    nothing_left(host, tmp_path)
+
+
 def test_what_a_dead_run_left_is_removed_first(host: Host, params: dict[str, Any], tmp_path: Path) -> None:
     wanted = pool_image.want(module(pool_image.ARGUMENTS, **params).params, pool_image.available_sets())
     (tmp_path / "work").mkdir()
