@@ -205,11 +205,12 @@ class Runner:
             for complaint in complaints:
                 complaint.seek(0)
                 errors.append(_text(complaint.read()))
-        # A consumer that dies makes its producers die of SIGPIPE: blame the last that failed by itself.
-        for index, (argv, code, stderr) in reversed(list(enumerate(zip(commands, codes, errors)))):
-            if code not in ((0,) if index == len(commands) - 1 else (0, -13, 141)):
-                cause = first_line(stderr) or f"exit status {code}"
-                raise ToolError(f"{failed or argv[0]}: {cause}", list(argv), code, "", stderr)
+        # A consumer that dies makes its producers die of SIGPIPE: blame the last that failed by itself. But where no
+        # consumer failed, one has taken a part for the whole.
+        bad = [row for row in zip(commands, codes, errors) if row[1] != 0]
+        for argv, code, stderr in ([row for row in bad if row[1] not in (-13, 141)] or bad)[-1:]:
+            cause = first_line(stderr) or f"exit status {code}"
+            raise ToolError(f"{failed or argv[0]}: {cause}", list(argv), code, "", stderr)
 
 
 __all__ = ["SEARCH_PATH", "Completed", "Runner", "first_line", "limit_of", "patiently"]

@@ -79,6 +79,11 @@ def test_a_pipe_that_hangs_is_killed_whichever_end_hangs(monkeypatch):
             Runner().pipe(*commands, failed="copying")
 
 
+def test_a_producer_that_dies_of_a_broken_pipe_has_not_given_all_although_its_consumer_is_content():
+    with pytest.raises(ToolError, match="sending: exit status -13"):
+        Runner().pipe(sh("echo x; kill -PIPE $$"), sh("cat"), failed="sending")
+
+
 def test_the_last_command_of_a_pipe_may_not_die_of_a_broken_pipe():
     with pytest.raises(ToolError, match="exit status -13"):
         Runner().pipe(sh("echo x"), sh("kill -PIPE $$"))
