@@ -249,13 +249,17 @@ def start(
             failed=f"job {job.key[:12]}: cannot be started",
         )
         deadline = time.monotonic() + START_SECONDS
-        while _process(job) is None and _read_text(job.path("rc")) is None:
-            if time.monotonic() > deadline:
+        while True:
+            # daemon(8) makes its pid file before it returns, and removes it when the wrapper has ended.
+            ended = not os.path.exists(job.path("pid"))
+            if _process(job) is not None or _read_text(job.path("rc")) is not None:
+                return _seen(runner, job), True
+            if ended or time.monotonic() > deadline:
                 cause = (tail_lines(job.log, 1) or ["the wrapper did not answer"])[0]
                 _undo_start(job)
-                raise ToolError(f"job {job.key[:12]}: did not start within {START_SECONDS:g} s: {cause}; see {job.log}")
+                when = "" if ended else f" within {START_SECONDS:g} s"
+                raise ToolError(f"job {job.key[:12]}: did not start{when}: {cause}; see {job.log}")
             time.sleep(0.02)
-        return _seen(runner, job), True
 
 
 def scraps(runner: Runner, jobs_dir: str) -> List[str]:

@@ -47,10 +47,6 @@ class Case:
     what: str = field(compare=False)
 
     @property
-    def name(self) -> str:
-        return self.what.split(" ")[0]
-
-    @property
     def again(self) -> str:
         return f"python -m tests.fault --call {self.call} --at {self.at} --kind {self.kind}"
 
@@ -190,7 +186,7 @@ class Suite:
             title = f"{number} {call.module}: {len(reference['commands'])} commands, {len(found)} cases"
             began = time.monotonic()
             for case in self.work.take(number, found):
-                self.judge(case, lane.ask("case", index=number, kind=case.kind, at=case.at, name=case.name))
+                self.judge(case, lane.ask("case", index=number, kind=case.kind, at=case.at))
             self.say(f"{title}, {time.monotonic() - began:.0f} s")
         if last == len(calls) - 1:
             with self._lock:

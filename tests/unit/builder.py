@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
@@ -59,6 +60,7 @@ class DaemonHost(Played):
         assert words[1:3] == ["-f", "-p"]
         with open(words[5], "ab") as log:
             proc = subprocess.Popen(words[6:], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        Path(words[3]).write_text(str(proc.pid), encoding="ascii")
         self.started.append(proc)
         return ""
 

@@ -185,11 +185,11 @@ class Agent:
         self.answers.append(reaped.answer or {})
         return first
 
-    def case(self, index: int, kind: str, at: str, name: str) -> Dict[str, Any]:
+    def case(self, index: int, kind: str, at: str) -> Dict[str, Any]:
         """One case: broken, looked at, run again, compared."""
         began = time.monotonic()
         self.disk.restore()
-        broken = self.call(index, Fault(kind, at, name, self.spec["limit"]))
+        broken = self.call(index, Fault(kind, at, self.spec["limit"]))
         if kind == "full":
             fill(self.caller.run, True)
         wrong: List[str] = []

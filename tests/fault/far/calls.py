@@ -23,7 +23,6 @@ class Fault:
 
     kind: str = "none"
     at: str = "0"
-    name: str = "-"
     limit: float = 2.0
 
 
@@ -100,7 +99,7 @@ class Caller:
                 shutil.rmtree(os.path.join(self.here, name), ignore_errors=True)
         os.mkdir(self.run)
         with open(os.path.join(self.run, "fault.txt"), "w", encoding="ascii") as stream:
-            stream.write(f"{fault.kind} {fault.at} {fault.name} {fault.limit}\n")
+            stream.write(f"{fault.kind} {fault.at} {fault.limit}\n")
 
     def call(self, name: str, params: Dict[str, Any], fault: Fault = NOTHING, seconds: float = WAIT) -> Done:
         """Run a module to its end, or until it has died."""

@@ -5,6 +5,7 @@
 
 import errno
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -29,15 +30,16 @@ def _fault_hook() -> None:
                 words = stream.read().split()
         except FileNotFoundError:
             words = []
-        return words if len(words) == 4 else ["none", "0", "-", "0"]
+        return words if len(words) == 3 else ["none", "0", "0"]
 
     def limit_of(argv):
         busy.append(1)
         try:
-            kind, _at, name, seconds = fault()
+            kind, at, seconds = fault()
         finally:
             busy.pop()
-        return float(seconds) if kind == "hang" and os.path.basename(argv[0]) == name else min(original(argv), 60.0)
+        turn = os.path.basename(argv[0]) + "." + re.split("[/ ]", [*argv, ""][1])[0]
+        return float(seconds) if kind == "hang" and at.rpartition(".")[0] == turn else min(original(argv), 60.0)
 
     scope["limit_of"] = limit_of
     runner = scope["Runner"]
@@ -50,6 +52,18 @@ def _fault_hook() -> None:
 
     # A limit that a module gives is a limit too.
     runner.run = run_shorter
+    pipe_plainly = runner.pipe
+
+    def pipe_shorter(self, *commands, **more):
+        # Its limit is that of its slowest command, and one of them hangs.
+        least = min(limit_of(argv) for argv in commands)
+        scope["limit_of"] = (lambda _argv: least) if least < 60.0 else limit_of
+        try:
+            return pipe_plainly(self, *commands, **more)
+        finally:
+            scope["limit_of"] = limit_of
+
+    runner.pipe = pipe_shorter
 
     def count(what):
         number = 0
@@ -86,7 +100,7 @@ def _fault_hook() -> None:
             if resource.getrlimit(resource.RLIMIT_FSIZE) != limits:
                 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
             number = count(event + " " + path)
-            kind, at, _name, _seconds = fault()
+            kind, at, _seconds = fault()
             if not number or at != "p%d" % number:
                 return
             with open(run + "/hit", "w"):
