@@ -44,7 +44,8 @@ def run(*argv: str, check: bool = True) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
-_TRIED = re.compile(r"jobs/JOB/(log|process|job\.json|outcome\.json|result\.json)$|.*\.part$")
+_DATED = re.compile(r"\.json$|/timestamp$")
+_TRIED = re.compile(r"jobs/JOB/(log|pid|process|process\.tmp|job\.json|outcome\.json|result\.json)$|.*\.part$")
 
 
 class Agent:
@@ -244,6 +245,8 @@ def mark(seen: Dict[str, Any], workspace: str) -> str:
             table[name] = table[name][:4]
         elif name.startswith("leases/") and name.endswith(".json"):
             table[name] = table[name][:4] + (lease(os.path.join(workspace, name)),)
+        elif table[name][0] == "file" and _DATED.search(name):
+            table[name] = table[name][:4] + (undated(os.path.join(workspace, name)) or table[name][4],)
     state["pools"] = [re.sub(r"^(fhb\S*\s)\d+", r"\1GUID", row) for row in state["pools"]]
     return hashlib.sha256(repr((sorted(state.items()), sorted(table.items()))).encode()).hexdigest()
 
@@ -257,6 +260,28 @@ def lease(path: str) -> str:
         return repr((value["kind"], value["identity"], sorted(details.items())))
     except (OSError, ValueError, KeyError):
         return "unreadable"
+
+
+def undated(path: str) -> str:
+    """A small file without when it was written, and with whether the files that it tells of are still the same ones."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, list):
+            return [plain(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        found = {name: plain(item) for name, item in value.items() if name not in ("made", "begun")}
+        if {"path", "inode", "mtime_ns"} <= set(found):
+            info = os.stat(found["path"])
+            found["mtime_ns"] = (found.pop("inode"), found["mtime_ns"]) == (info.st_ino, info.st_mtime_ns)
+        return found
+
+    try:
+        with open(path, encoding="utf-8") as stream:
+            value = json.load(stream)
+        return "EPOCH" if isinstance(value, int) else json.dumps(plain(value), sort_keys=True)
+    except (OSError, ValueError):
+        return ""
 
 
 def preload() -> None:
