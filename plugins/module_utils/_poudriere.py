@@ -143,20 +143,9 @@ def jail_names(etcdir: str) -> List[str]:
     return _names(jails_dir(etcdir))
 
 
-def tree_names(etcdir: str) -> List[str]:
-    """All ports trees of this poudriere, sorted."""
-    return _names(ports_dir(etcdir))
-
-
 def base_argv(etcdir: str) -> List[str]:
     """Start of every poudriere command: plain text, our configuration."""
     return ["poudriere", "-N", "-e", etcdir]
-
-
-def poudriere_arch(arch: str) -> str:
-    """``amd64``, ``amd64/amd64`` → ``amd64``; ``arm64/aarch64`` → ``arm64.aarch64`` (as jail.sh stores ``-a``)."""
-    parts = arch.split("/")
-    return parts[0] if parts[0] == parts[-1] else ".".join(parts)
 
 
 def check_jail_name(name: str) -> None:
@@ -289,10 +278,8 @@ __all__ = [
     "parse_conf",
     "ports_dir",
     "ports_tree",
-    "poudriere_arch",
     "read_conf",
     "running_builds",
-    "tree_names",
     "tree_receipt",
     "tree_receipt_path",
 ]

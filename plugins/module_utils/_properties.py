@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Optional
 
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._sizes import parse_size
@@ -298,11 +298,6 @@ def without_altroot(path: str, altroot: Optional[str]) -> str:
     return path[len(root) :] or "/"
 
 
-def texts(properties: Mapping[str, Any]) -> Dict[str, str]:
-    """Values as text, by name."""
-    return {name: text_of(value) for name, value in properties.items()}
-
-
 __all__ = [
     "DATASET_RULES",
     "POOL_RULES",
@@ -313,6 +308,5 @@ __all__ = [
     "pool_rule",
     "same",
     "text_of",
-    "texts",
     "without_altroot",
 ]

@@ -128,20 +128,8 @@ def destroy_argv(name: str, recursive: bool = False, preview: bool = False) -> L
     return ["zfs", "destroy"] + (["-nvp"] if preview else []) + (["-r"] if recursive else []) + [name]
 
 
-def rename_argv(name: str, new_name: str) -> List[str]:
-    return ["zfs", "rename", name, new_name]
-
-
-def promote_argv(name: str) -> List[str]:
-    return ["zfs", "promote", name]
-
-
 def mount_argv(name: str) -> List[str]:
     return ["zfs", "mount", name]
-
-
-def unmount_argv(name: str) -> List[str]:
-    return ["zfs", "unmount", name]
 
 
 def send_argv(
@@ -242,12 +230,6 @@ def create(
     runner.run(create_argv(name, properties, size, sparse, parents), failed=f"dataset '{name}': creating failed")
 
 
-def set_properties(runner: Runner, name: str, properties: Mapping[str, str]) -> None:
-    """Set properties in one call; nothing to do without any."""
-    if properties:
-        runner.run(set_argv(name, properties), failed=f"dataset '{name}': setting properties failed")
-
-
 def snapshot(
     runner: Runner, name: str, properties: Optional[Mapping[str, str]] = None, recursive: bool = False
 ) -> None:
@@ -265,21 +247,8 @@ def destroy(runner: Runner, name: str, recursive: bool = False) -> None:
     runner.run(destroy_argv(name, recursive), failed=f"dataset '{name}': destroying failed")
 
 
-def rename(runner: Runner, name: str, new_name: str) -> None:
-    runner.run(rename_argv(name, new_name), failed=f"dataset '{name}': renaming to '{new_name}' failed")
-
-
 def mount(runner: Runner, name: str) -> None:
     runner.run(mount_argv(name), failed=f"dataset '{name}': mounting failed")
-
-
-def unmount(runner: Runner, name: str) -> None:
-    runner.run(unmount_argv(name), failed=f"dataset '{name}': unmounting failed")
-
-
-def send_receive(runner: Runner, send: Sequence[str], receive: Sequence[str]) -> None:
-    """Copy a snapshot on this host: ``send_argv(…)`` into ``receive_argv(…)``."""
-    runner.pipe(send, receive, failed=f"dataset '{receive[-1]}': receiving '{send[-1]}' failed")
 
 
 __all__ = [
@@ -304,17 +273,10 @@ __all__ = [
     "parse_get",
     "parse_preview",
     "pool_of",
-    "promote_argv",
     "receive_argv",
-    "rename",
-    "rename_argv",
     "send_argv",
-    "send_receive",
     "set_argv",
-    "set_properties",
     "snapshot",
     "snapshot_argv",
     "snapshots",
-    "unmount",
-    "unmount_argv",
 ]

@@ -315,22 +315,6 @@ def destroy(runner: Runner, pool: str, guid: Optional[str] = None, force: bool =
     runner.run(destroy_argv(pool, force), failed=f"pool '{pool}': destroying failed")
 
 
-def import_(
-    runner: Runner,
-    pool: str,
-    new_name: Optional[str] = None,
-    temporary: bool = False,
-    altroot: Optional[str] = None,
-    search_dirs: Sequence[str] = (),
-    properties: Optional[Mapping[str, str]] = None,
-    mount: bool = True,
-    force: bool = False,
-) -> None:
-    """Import a pool by name or GUID, under another name if given."""
-    argv = import_argv(pool, new_name, temporary, altroot, search_dirs, properties, mount, force)
-    runner.run(argv, failed=f"pool '{pool}': importing failed")
-
-
 def set_property(runner: Runner, pool: str, name: str, value: str) -> None:
     """Set one property of an imported pool."""
     runner.run(set_argv(pool, name, value), failed=f"pool '{pool}': setting {name}={value} failed")
@@ -351,7 +335,6 @@ __all__ = [
     "export_argv",
     "get_argv",
     "guid",
-    "import_",
     "import_argv",
     "importable",
     "layout",

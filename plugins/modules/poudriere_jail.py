@@ -291,7 +291,7 @@ def staging_of(wanted: Wanted) -> str:
 
 
 class Maker:
-    """Everything of this module that changes the builder. Takes minutes: one day a job of its own."""
+    """Everything of this module that changes the builder."""
 
     def __init__(self, runner: Runner, etcdir: str, timeout: float, leases: Optional[str] = None) -> None:
         self._runner = runner

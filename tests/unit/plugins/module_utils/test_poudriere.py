@@ -66,13 +66,6 @@ def test_a_clones_commit_is_read_without_git(tmp_path: Path, packed: bool) -> No
     assert _poudriere.git_head(str(tmp_path)) == commit
 
 
-@pytest.mark.parametrize(
-    ("arch", "name"), [("amd64", "amd64"), ("amd64/amd64", "amd64"), ("arm64/aarch64", "arm64.aarch64")]
-)
-def test_an_arch_is_named_as_poudriere_stores_it(arch: str, name: str) -> None:
-    assert _poudriere.poudriere_arch(arch) == name
-
-
 def test_a_configuration_is_read_as_the_shell_would(tmp_path: Path) -> None:
     (tmp_path / "poudriere.d").mkdir()
     (tmp_path / "poudriere.conf").write_text(
