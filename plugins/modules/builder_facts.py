@@ -113,7 +113,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._plan import run_
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
 
 COMPATIBILITY_DIR = "/usr/share/zfs/compatibility.d"
-# In the base system of every supported release, or a package that provisioning installs.
+# What we or poudriere call: in the base system of every supported release, or a package that provisioning installs.
 TOOLS = (
     "cap_mkdb",
     "chflags",
@@ -121,7 +121,6 @@ TOOLS = (
     "fetch",
     "git",
     "jls",
-    "lockf",
     "mdconfig",
     "mkimg",
     "mount",
@@ -136,8 +135,6 @@ TOOLS = (
     "sysctl",
     "sysrc",
     "tar",
-    "truncate",
-    "tzsetup",
     "umount",
     "xz",
     "zfs",
