@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 import tempfile
 from typing import Any, Dict, List, Optional, Tuple
@@ -108,6 +110,22 @@ def write_file(path: str, data: bytes, mode: int = 0o644, durable: bool = True) 
         os.close(fd)
 
 
+def remove(path: str) -> None:
+    """Remove a file, a link or a whole directory, if it is there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def remove_empty(path: str) -> None:
+    """Remove a directory and those below it as far as they are empty: what mounts left, never a file."""
+    if not os.path.islink(path):
+        for parent, _directories, _names in os.walk(path, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(parent)
+
+
 def dump_json(value: Dict[str, Any]) -> bytes:
     """A receipt's text: indented, sorted JSON."""
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode("utf-8")
@@ -142,6 +160,8 @@ __all__ = [
     "fsync_directory",
     "left",
     "read_json",
+    "remove",
+    "remove_empty",
     "replace_file",
     "sha256_file",
     "write_file",

@@ -17,7 +17,6 @@ import fcntl
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -25,7 +24,12 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _job
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._files import dump_json, fsync_directory, read_json
+from ansible_collections.freehyve.builder.plugins.module_utils._files import (
+    dump_json,
+    fsync_directory,
+    read_json,
+    remove,
+)
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
 
 JOB_VARIABLE = "FREEHYVE_JOB"  # a detached job tells what runs in it its directory
@@ -338,20 +342,13 @@ def temporary(runner: Runner, directory: Optional[str], *paths: str) -> Iterator
     """
     taken = [take(runner, directory, "file", path) for path in paths] if directory else []
     for path in paths:
-        _remove(path)
+        remove(path)
     try:
         yield
     finally:
         for lease in taken:
             if not os.path.lexists(lease.identity):
                 release(lease)
-
-
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
 
 
 def identity_of(path: str) -> Dict[str, str]:

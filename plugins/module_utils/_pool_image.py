@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from dataclasses import dataclass, field
@@ -179,19 +178,6 @@ def needed_size(content: int, reservations: int) -> int:
     return size
 
 
-def remove_directories(path: str) -> None:
-    """Remove a directory and those below it as long as they are empty: what mounts left, never a file."""
-    if not os.path.isdir(path) or os.path.islink(path):
-        return
-    for parent, directories, _names in os.walk(path, topdown=False):
-        for name in directories:
-            here = os.path.join(parent, name)
-            if not os.path.islink(here) and not os.listdir(here):
-                os.rmdir(here)
-    if not os.listdir(path):
-        os.rmdir(path)
-
-
 def copy_argvs(source: str, dest: str, without: Sequence[str]) -> Tuple[List[str], List[str]]:
     """Two ends of a pipe that copies a directory's content with owners, modes, flags, times and links."""
     # Without ``^`` a pattern of bsdtar(1) matches at any depth: ``./log`` would leave out ``cache/log`` too.
@@ -207,7 +193,6 @@ __all__ = [
     "choose_compatibility",
     "copy_argvs",
     "needed_size",
-    "remove_directories",
     "reserved",
     "specs",
     "usable",

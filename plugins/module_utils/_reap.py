@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-import shutil
 import time
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Sequence, Tuple
@@ -28,7 +27,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils import (
     _zpool,
 )
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._files import left, read_json
+from ansible_collections.freehyve.builder.plugins.module_utils._files import left, read_json, remove, remove_empty
 from ansible_collections.freehyve.builder.plugins.module_utils._layers import KEY_PROPERTY
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner, patiently
@@ -120,10 +119,7 @@ class Reaper:
         if inside:
             raise ToolError(f"directory '{path}': {inside[0].source} is mounted in it; unmount it")
         try:
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path)
-            else:
-                os.unlink(path)
+            remove(path)
         except OSError as exc:
             raise ToolError(f"file '{path}': cannot be removed: {exc.strerror or exc}") from exc
 
@@ -197,11 +193,8 @@ class Reaper:
 
     def _prune(self, path: str) -> None:
         """Directories that mounts left, as far as they are empty."""
-        if not path or os.path.islink(path) or not _zfs.is_below(os.path.realpath(path), self._workspace):
-            return
-        for parent, _names, _files in os.walk(path, topdown=False):
-            with contextlib.suppress(OSError):
-                os.rmdir(parent)
+        if path and _zfs.is_below(os.path.realpath(path), self._workspace):
+            remove_empty(path)
 
     def _mount(self, lease: _lease.Lease) -> List[Todo]:
         path, source, file = lease.identity, lease.details.get("source"), lease.details.get("file")

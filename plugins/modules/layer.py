@@ -285,7 +285,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._context import (
     progress_of,
 )
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, sha256_file
+from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, remove, sha256_file
 from ansible_collections.freehyve.builder.plugins.module_utils._gauge import Gauge
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of, reasons
 from ansible_collections.freehyve.builder.plugins.module_utils._layers import (
@@ -670,11 +670,7 @@ def forget(root: str) -> None:
     if os.path.isdir(database) and not os.path.islink(database):
         for name in os.listdir(database):
             if name == "repos" or name.startswith("repo-"):
-                path = os.path.join(database, name)
-                if os.path.isdir(path) and not os.path.islink(path):
-                    shutil.rmtree(path)
-                else:
-                    os.unlink(path)
+                remove(os.path.join(database, name))
 
 
 def set_timezone(root: str, zone: str) -> None:

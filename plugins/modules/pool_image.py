@@ -189,7 +189,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _md, _properties, _zfs, _zpool
 from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, replace_file
+from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, remove_empty, replace_file
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step, diff_of, run_module
 from ansible_collections.freehyve.builder.plugins.module_utils._pool_image import (
@@ -200,7 +200,6 @@ from ansible_collections.freehyve.builder.plugins.module_utils._pool_image impor
     choose_compatibility,
     copy_argvs,
     needed_size,
-    remove_directories,
     reserved,
     specs,
 )
@@ -461,7 +460,7 @@ def make_pool(runner: Runner, wanted: Wanted, device: str, file: str, leases: st
         raise
     finally:
         if name not in _zpool.pools(runner):
-            remove_directories(wanted.altroot)
+            remove_empty(wanted.altroot)
             _lease.release(lease)
     return guid
 

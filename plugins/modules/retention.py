@@ -85,7 +85,6 @@ import glob
 import json
 import os
 import re
-import shutil
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence
@@ -94,7 +93,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _job, _jobs, _lease, _retention, _zfs
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json
+from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, remove
 from ansible_collections.freehyve.builder.plugins.module_utils._layers import IMAGE_PROPERTY, KEY_PROPERTY
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step, run_module
 from ansible_collections.freehyve.builder.plugins.module_utils._retention import Item, Rules
@@ -280,13 +279,6 @@ def _steps(workspace: Workspace, chosen: Sequence[Item], rules: Rules) -> List[S
     return steps
 
 
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    else:
-        os.unlink(path)
-
-
 def drop(runner: Runner, workspace: Workspace, item: Item) -> None:
     """Make one thing go. Receipts first: what they speak of is not there any more, whatever happens next.
 
@@ -294,13 +286,13 @@ def drop(runner: Runner, workspace: Workspace, item: Item) -> None:
     """
     try:
         if item.kind == "job":
-            _remove(workspace.below("jobs", item.name))
+            remove(workspace.below("jobs", item.name))
             return
         if item.kind == "layer":
             _zfs.destroy(runner, item.name, recursive=True)
             return
         for path in reversed(workspace.files(item.name)):
-            _remove(path)
+            remove(path)
         if _zfs.exists(runner, workspace.release(item.name)):
             _zfs.destroy(runner, workspace.release(item.name), recursive=True)
         for path in glob.glob(os.path.join(glob.escape(workspace.path), "release", glob.escape(item.name))):

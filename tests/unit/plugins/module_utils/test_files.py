@@ -10,6 +10,8 @@ import pytest
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import (
     read_json,
+    remove,
+    remove_empty,
     sha256_file,
     write_file,
     write_json,
@@ -62,3 +64,26 @@ def test_a_broken_receipt_is_named(tmp_path, content):
     (tmp_path / "r.json").write_bytes(content)
     with pytest.raises(ToolError, match=r"receipt '.*r\.json'"):
         read_json(str(tmp_path / "r.json"))
+
+
+def test_only_empty_directories_are_removed(tmp_path):
+    (tmp_path / "alt/a/b").mkdir(parents=True)
+    (tmp_path / "alt/c").mkdir()
+    (tmp_path / "alt/c/file").touch()
+    remove_empty(str(tmp_path / "alt"))
+    assert sorted(p.name for p in (tmp_path / "alt").rglob("*")) == ["c", "file"]
+    (tmp_path / "alt/c/file").unlink()
+    remove_empty(str(tmp_path / "alt"))
+    assert not (tmp_path / "alt").exists()
+    remove_empty(str(tmp_path / "never"))
+
+
+def test_a_file_a_link_and_a_directory_go_and_what_is_not_there_is_gone(tmp_path):
+    (tmp_path / "keep").mkdir()
+    (tmp_path / "keep/file").touch()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("keep")
+    (tmp_path / "full/a").mkdir(parents=True)
+    for name in ("file", "link", "full", "none"):
+        remove(str(tmp_path / name))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "keep"]

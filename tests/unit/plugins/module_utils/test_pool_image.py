@@ -14,7 +14,6 @@ from ansible_collections.freehyve.builder.plugins.module_utils._pool_image impor
     choose_compatibility,
     copy_argvs,
     needed_size,
-    remove_directories,
     reserved,
     specs,
     usable,
@@ -144,15 +143,3 @@ def test_the_needed_size_holds_the_content_and_not_much_more(content: int) -> No
     assert size % MIB == 0
     assert usable(size) >= content + 32 * MIB
     assert usable(size - 64 * MIB) < content + content // 20 + 48 * MIB
-
-
-def test_only_empty_directories_are_removed(tmp_path: Path) -> None:
-    (tmp_path / "alt/a/b").mkdir(parents=True)
-    (tmp_path / "alt/c").mkdir()
-    (tmp_path / "alt/c/file").touch()
-    remove_directories(str(tmp_path / "alt"))
-    assert sorted(p.name for p in (tmp_path / "alt").rglob("*")) == ["c", "file"]
-    (tmp_path / "alt/c/file").unlink()
-    remove_directories(str(tmp_path / "alt"))
-    assert not (tmp_path / "alt").exists()
-    remove_directories(str(tmp_path / "never"))
