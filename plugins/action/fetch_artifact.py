@@ -48,7 +48,7 @@ ARGUMENTS = {
     "seed": {"type": "list", "elements": "path"},
     "transport": {"type": "str", "choices": ["auto", "openssh", "paramiko"], "default": "auto"},
     "compression": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
-    "retries": {"type": "int", "default": 2},
+    "retries": {"type": "int", "default": 4},
     "pending_ok": {"type": "bool", "default": False},
     "preflight": {"type": "bool", "default": False},
     "cache": {"type": "path", "default": "~/.cache/freehyve-builder/digests"},

@@ -8,18 +8,15 @@ meta/runtime.yml names this plugin for them. Every look is one short call; no co
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.freehyve.builder.plugins.plugin_utils._progress import report
-from ansible_collections.freehyve.builder.plugins.plugin_utils._remote_call import call
+from ansible_collections.freehyve.builder.plugins.plugin_utils._remote_call import call, until_answer
 
 FIRST_LOOK = 1.0  # seconds; the call that started the job has already waited for it
-UNREACHABLE_SECONDS = 300.0
 
 display = Display()
 
@@ -27,20 +24,6 @@ display = Display()
 def next_delay(delay: float, poll: float) -> float:
     """Short looks at first, then the interval that was asked for."""
     return min(float(poll), delay * 2)
-
-
-def until_answer(look: Callable[[], dict[str, Any]], label: str) -> dict[str, Any]:
-    """Look, through a connection that may be away for a while: the job does not need us."""
-    lost: float | None = None
-    while True:
-        try:
-            return look()
-        except AnsibleConnectionFailure:
-            lost = lost or time.monotonic()
-            if time.monotonic() - lost > UNREACHABLE_SECONDS:
-                raise
-            display.display(f"{label}: the builder does not answer; the job goes on, trying again")
-            time.sleep(FIRST_LOOK)
 
 
 class ActionModule(ActionBase):

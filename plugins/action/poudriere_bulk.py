@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.freehyve.builder.plugins.plugin_utils._progress import report
-from ansible_collections.freehyve.builder.plugins.plugin_utils._remote_call import call
+from ansible_collections.freehyve.builder.plugins.plugin_utils._remote_call import call, until_answer
 
 FIRST_LOOK = 0.5  # seconds; a run with nothing to build should not cost a whole interval
-UNREACHABLE_SECONDS = 300.0
 
 display = Display()
 
@@ -49,6 +48,7 @@ class Reporter:
 
     def __init__(self, host: str, task: str) -> None:
         self._host, self._task = host, task
+        self.label = f"{host}: {task}"
         self._known: set[str] = set()
 
     def _tell(self, text: str, **more: Any) -> None:
@@ -65,9 +65,6 @@ class Reporter:
             if row["pkgname"] not in self._known:
                 self._known.add(row["pkgname"])
                 self._tell("", failed_port=dict(row))
-
-    def lost(self) -> None:
-        display.display(f"{self._host}: {self._task}: the builder does not answer; the job goes on, trying again")
 
     def end(self, result: Mapping[str, Any]) -> None:
         """Ports that failed after the last look, and the end."""
@@ -92,10 +89,11 @@ class ActionModule(ActionBase):
             return result
         host = str((task_vars or {}).get("inventory_hostname", "builder"))
         task = f"bulk {mastername(args)}"
+        reporter = Reporter(host, task)
         if first.get("attached"):
             since = time.strftime("%H:%M:%S", time.localtime(first["job"]["since"]))
-            display.display(f"{host}: {task}: attached to the job that runs since {since}")
-        result.update(self._wait(first, args, task_vars, Reporter(host, task)))
+            display.display(f"{reporter.label}: attached to the job that runs since {since}")
+        result.update(self._wait(first, args, task_vars, reporter))
         # What the first look planned stays in the result: it says why.
         result.update({name: first[name] for name in ("actions", "diff", "attached", "changed") if name in first})
         result["seconds"] = round(time.monotonic() - began, 3)
@@ -110,11 +108,9 @@ class ActionModule(ActionBase):
         poll = max(1.0, float(args.get("poll", 5)))
         deadline = time.monotonic() + float(args.get("timeout", 86400))
         current, delay = first, FIRST_LOOK
-        lost: float | None = None
         while current.get("state") == "running" and not current.get("failed"):
             seen = current["progress"]
-            if lost is None:
-                reporter.progress(seen)
+            reporter.progress(seen)
             if time.monotonic() > deadline:
                 return {
                     "failed": True,
@@ -123,17 +119,8 @@ class ActionModule(ActionBase):
                 }
             time.sleep(delay)
             delay = next_delay(delay, poll)
-            try:
-                current = self._call(
-                    args, task_vars, phase="poll", key=first["key"], log_offset=current.get("log_offset", 0)
-                )
-                lost = None
-            except AnsibleConnectionFailure:
-                # The job does not need us: wait for the way back, and let Ansible report it when there is none.
-                if lost is None:
-                    lost = time.monotonic()
-                    reporter.lost()
-                if time.monotonic() - lost > UNREACHABLE_SECONDS:
-                    raise
+            offset = current.get("log_offset", 0)
+            look = partial(self._call, args, task_vars, phase="poll", key=first["key"], log_offset=offset)
+            current = until_answer(look, reporter.label)
         reporter.end(current)
         return current

@@ -90,9 +90,12 @@ options:
     choices: [auto, always, never]
     default: auto
   retries:
-    description: How often a lost connection is made again in the same task.
+    description:
+      - How often a connection that is lost, or cannot be made, is tried again in the same task, after 1, 2, 4 …
+        seconds. What has arrived is not fetched again.
+      - Retries of Ansible's ssh connection are for its own calls and have no say here.
     type: int
-    default: 2
+    default: 4
   pending_ok:
     description: In check mode, report a source that is not there yet as one that would be fetched.
     type: bool
@@ -287,7 +290,7 @@ def main() -> None:
             "seed": {"type": "list", "elements": "path"},
             "transport": {"type": "str", "choices": ["auto", "openssh", "paramiko"], "default": "auto"},
             "compression": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
-            "retries": {"type": "int", "default": 2},
+            "retries": {"type": "int", "default": 4},
             "pending_ok": {"type": "bool", "default": False},
             "preflight": {"type": "bool", "default": False},
             "cache": {"type": "path", "default": "~/.cache/freehyve-builder/digests"},

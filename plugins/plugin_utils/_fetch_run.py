@@ -62,7 +62,7 @@ class Options:
     check: bool = False
     pending_ok: bool = False
     compression: str = "auto"
-    retries: int = 2
+    retries: int = 4
     seeds: Sequence[Path] | None = None
     sums: str | None = None
     cache: str = "~/.cache/freehyve-builder/digests"
@@ -102,7 +102,7 @@ def check_name(name: str) -> None:
 
 
 class Run:
-    """:param connect: makes a started session; called again after a lost connection."""
+    """:param connect: makes a started session; called again after a lost connection, or when none was made."""
 
     def __init__(self, connect: Callable[[], Session], options: Options) -> None:
         self.connect, self.options = connect, options
@@ -128,13 +128,11 @@ class Run:
                         self.moved += session.received + session.sent
                 return self.results
             except (ConnectionLost, Unreachable) as exc:
-                if isinstance(exc, Unreachable) and not losses:
-                    raise
                 losses += 1
                 if losses > self.options.retries:
                     raise
-                self.options.warn(f"{exc} (now, attempt {losses} of {self.options.retries})")
-                time.sleep(min(losses, 5))
+                self.options.warn(f"{exc} (trying again, attempt {losses} of {self.options.retries})")
+                time.sleep(2 ** (losses - 1))
 
     def _fetch_with(self, session: Session, items: Sequence[Item]) -> None:
         sums = self._sums(session)

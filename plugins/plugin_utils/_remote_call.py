@@ -8,22 +8,31 @@ import base64
 import io
 import os
 import tempfile
+import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 MODULE = "freehyve.builder.job"
 PLUGINS = Path(__file__).resolve().parents[1]
 PACKAGE = "ansible_collections/freehyve/builder/plugins"
 CACHE = "freehyve-code.b64"
+# Long enough for a router to start again; whoever has no time ends the run, and the next one attaches.
+UNREACHABLE_SECONDS = 300.0
+AGAIN_SECONDS = 1.0
 START = """\
 import sys
 from ansible_collections.freehyve.builder.plugins.module_utils._detached import main
 sys.exit(main(sys.argv[1]))
 """
+
+display = Display()
 
 
 def sources() -> dict[str, bytes]:
@@ -78,4 +87,28 @@ def call(
     return answer
 
 
-__all__ = ["archive", "call", "code", "sources"]
+def until_answer(look: Callable[[], dict[str, Any]], label: str) -> dict[str, Any]:
+    """Look at a job, through a connection that may be away for a while: the job does not need us.
+
+    :raises AnsibleConnectionFailure: it stayed away.
+    """
+    lost: float | None = None
+    while True:
+        try:
+            return look()
+        except AnsibleConnectionFailure as exc:
+            minutes = f"{UNREACHABLE_SECONDS / 60:g} minutes"
+            if lost is None:
+                lost = time.monotonic()
+                display.display(
+                    f"{label}: the builder does not answer; the job goes on there. Asking again for {minutes}; "
+                    "to leave it alone press ^C, and run again to attach to it"
+                )
+            if time.monotonic() - lost > UNREACHABLE_SECONDS:
+                raise AnsibleConnectionFailure(
+                    f"{label}: no answer for {minutes}; the job goes on there, run again to attach to it: {exc}"
+                ) from exc
+            time.sleep(AGAIN_SECONDS)
+
+
+__all__ = ["archive", "call", "code", "sources", "until_answer"]

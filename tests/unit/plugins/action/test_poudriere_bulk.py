@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.freehyve.builder.plugins.action import poudriere_bulk as action
+from ansible_collections.freehyve.builder.plugins.plugin_utils import _remote_call
 
 JOB = {"log": "/jobs/k/log", "since": 5}
 ARGS = {"jail": "j", "ports": "p", "poll": 5, "timeout": 100}
@@ -57,7 +59,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     shown: list[str] = []
-    monkeypatch.setattr(action.display, "display", lambda text, **_kwargs: shown.append(text))
+    monkeypatch.setattr(_remote_call.display, "display", lambda text, **_kwargs: shown.append(text))
     return shown
 
 
@@ -138,13 +140,19 @@ def test_a_lost_connection_is_told_once_and_waited_out(
     last, calls = wait([gone, gone, running("x"), gone, {"state": "done"}], running("x"))
     assert last["state"] == "done"
     assert len(calls) == 5
-    assert lines == ["here: bulk j-p: the builder does not answer; the job goes on, trying again"] * 2
+    said = (
+        "here: bulk j-p: the builder does not answer; the job goes on there. Asking again for 5 minutes; "
+        "to leave it alone press ^C, and run again to attach to it"
+    )
+    assert lines == [said, said]
 
 
 def test_a_connection_that_stays_lost_is_an_error(clock: Clock, lines: list[str], events: list[dict[str, Any]]) -> None:
-    with pytest.raises(AnsibleConnectionFailure):
+    said = "here: bulk j-p: no answer for 5 minutes; the job goes on there, run again to attach to it: gone"
+    with pytest.raises(AnsibleConnectionFailure, match=re.escape(said)):
         wait([AnsibleConnectionFailure("gone")], running("x"), timeout=10000)
-    assert clock.now > action.UNREACHABLE_SECONDS
+    assert 300 < clock.now < 310
+    assert len(lines) == 1
 
 
 def test_after_the_timeout_the_job_goes_on(clock: Clock, events: list[dict[str, Any]]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from ansible_collections.freehyve.builder.plugins.module_utils import _artifact_helper as far
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_command import RemoteCommand
+from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors import Unreachable
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_run import Fetched, Item, Options, Run
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_session import Session
 
@@ -122,12 +123,18 @@ class Pair:
         return self.fetch_all([item or Item(str(self.src), self.dest)], cut, tamper, **options)[0]
 
     def fetch_all(
-        self, items: list[Item], cut: Cut = None, tamper: Tamper | None = None, **options: Any
+        self, items: list[Item], cut: Cut = None, tamper: Tamper | None = None, refuse: int = 0, **options: Any
     ) -> list[Fetched]:
-        """:param cut: bytes after which the connection ends; a list has one for each connection."""
+        """:param cut: bytes after which the connection ends; a list has one for each connection.
+
+        :param refuse: how many connections are not made at first.
+        """
+        refusals = iter([Unreachable("no way")] * refuse)
         cuts = iter(cut) if isinstance(cut, list) else itertools.repeat(cut)
 
         def connect() -> Session:
+            for refusal in refusals:
+                raise refusal
             command = RemoteCommand(["python3"], {}, helper=b"")
             transport = PairTransport(self.directory / "far-cache", next(cuts), tamper)
             self.transports.append(transport)

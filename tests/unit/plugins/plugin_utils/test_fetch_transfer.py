@@ -22,6 +22,7 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_errors imp
     FetchError,
     LocalProblem,
     SourceChanged,
+    Unreachable,
 )
 from ansible_collections.freehyve.builder.plugins.plugin_utils._fetch_run import Item
 from tests.unit.plugins.plugin_utils.fetch_pair import Pair, flip
@@ -278,6 +279,18 @@ def test_a_lost_connection_is_made_again(pair: Pair) -> None:
     assert result.resumed
     assert len(pair.transports) == 3
     assert "attempt 2 of 2" in pair.warnings[1]
+
+
+def test_a_connection_that_is_not_made_is_tried_again(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    write(pair.src, {0: noise(MIB)}, MIB)
+    monkeypatch.setattr(time, "sleep", waited.append)
+    with pytest.raises(Unreachable, match="no way"):
+        pair.fetch(refuse=3, retries=2)
+    assert (waited, len(pair.warnings)) == ([1, 2], 2)
+    assert pair.warnings[1] == "no way (trying again, attempt 2 of 2)"
+    pair.fetch(refuse=2, retries=2)
+    assert pair.same()
 
 
 # Faults of the source.
