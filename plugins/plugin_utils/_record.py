@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status import is_allowed
+from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of
 from ansible_collections.freehyve.builder.plugins.plugin_utils import _record_parts as parts
 from ansible_collections.freehyve.builder.plugins.plugin_utils._record_clean import line_of
 from ansible_collections.freehyve.builder.plugins.plugin_utils._record_past import SCHEMA, expected_seconds
@@ -212,9 +213,11 @@ def record_of(given: Given) -> dict[str, Any]:
         "artifacts": parts.artifacts(image, stream, here(given.result("fetch"))),
         "stream": parts.stream_of(stream),
         "sbom": None,
+        "content": None,
         "warnings": [],
     }
     record["state"] = state_of(record)
+    record["content"] = content_of(record)
     record["warnings"] = warnings_of(record, given.results)
     return record
 
@@ -224,6 +227,30 @@ def state_of(record: Data) -> str:
         return "failed"
     whole = any(row["kind"] == "image" for row in record["artifacts"]) and record["stream"] is not None
     return "done" if whole else "partial"
+
+
+def content_of(record: Data) -> str | None:
+    """One digest of all that the image is made of; None without an image.
+
+    Whoever builds the same has the same, whenever and on whatever builder: what a builder adds of its own, such as the
+    place of poudriere's data, and the identities of what is made have no part in it.
+    """
+    if not any(row["kind"] == "image" for row in record["artifacts"]):
+        return None
+    inputs, place = record["inputs"], "poudriere.d/poudriere.conf"
+    configuration = inputs["packages"]["configuration"]
+    return key_of(
+        {
+            "image": record["image"],
+            "dists": {row["name"]: row["sha256"] for row in inputs["dists"]["sets"]},
+            "ports": {name: inputs["ports"][name] for name in ("commit", "patches")},
+            "configuration": {path: digest for path, digest in configuration.items() if path != place},
+            "packages": sorted([row["name"], row["version"], row["origin"]] for row in record["packages"]),
+            "overlay": inputs["overlay"]["digest"],
+            "settings": inputs["settings"],
+            "geometry": record["geometry"],
+        }
+    )
 
 
 def comparable(record: Data) -> dict[str, Any]:
@@ -254,4 +281,4 @@ def _without(row: dict[str, Any], names: Iterable[str]) -> None:
         row.pop(name, None)
 
 
-__all__ = ["Given", "Names", "comparable", "excuses", "record_of", "state_of"]
+__all__ = ["Given", "Names", "comparable", "content_of", "excuses", "record_of", "state_of"]

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.freehyve.builder.plugins.plugin_utils._record import comparable
 from tests.builders import LAB, ROOT, Builder, lab_builder
 from tests.fault.remote import dead_lease, files, module, read, start_job
 from tests.integration.build_site import FIRST, IMAGE, MORE, VERSION, Site, open_site
@@ -82,7 +83,14 @@ def content(site: Site) -> dict[str, object]:
     tree = json.loads(site.builder.run(python, input=_LIST).stdout)
     # The stream's key has the GUID of its snapshot, that of the packages the time at which poudriere made the jail.
     layers = {name: key for name, key in keys.items() if name.startswith(("layer-", "dists-"))}
-    return {"keys": layers, "tree": {path: what for path, what in tree.items() if path not in _TIMES}}
+    told = json.loads((site.artifacts / "build.json").read_text(encoding="utf-8"))
+    assert told["state"] == "done"
+    return {
+        "content": told["content"],
+        "record": comparable(told),
+        "keys": layers,
+        "tree": {path: what for path, what in tree.items() if path not in _TIMES},
+    }
 
 
 def only_the_lock(site: Site) -> bool:
@@ -102,7 +110,7 @@ def test_a_controller_that_is_killed_at_random_moments(builder: Builder, tmp_pat
     (tmp_path / "wild").mkdir()
     with open_site(builder, tmp_path / "calm") as site:
         began = time.monotonic()
-        site.build("--skip-tags", "fetch")
+        site.build()
         seconds = time.monotonic() - began
         calm = content(site)
     before = state_of(builder)

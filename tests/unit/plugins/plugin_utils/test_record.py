@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ansible_collections.freehyve.builder.plugins.plugin_utils._record import (
     Given,
     Names,
     comparable,
+    content_of,
     excuses,
     record_of,
 )
@@ -390,6 +392,40 @@ def test_same_inputs_same_record_but_for_what_may_differ() -> None:
     other = copy.deepcopy(later)
     other.facts["stages"][f"layer-system-{IMAGE}"]["inputs"]["overlay"]["etc/rc.conf"] = C
     assert comparable(record_of(other)) != comparable(first)
+
+
+def test_content_has_one_digest_wherever_it_is_made() -> None:
+    first = record_of(given())
+    assert first["content"] == content_of(first)
+    elsewhere = copy.deepcopy(first)
+    elsewhere["builder"]["name"], elsewhere["inputs"]["dists"]["url"] = "other", "https://elsewhere.example"
+    elsewhere["inputs"]["packages"]["configuration"]["poudriere.d/poudriere.conf"] = A
+    elsewhere["packages"].reverse()
+    elsewhere["artifacts"][0]["sha256"] = C
+    assert content_of(elsewhere) == first["content"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["inputs"]["dists"]["sets"][0].update(sha256=C),
+        lambda record: record["inputs"]["packages"]["configuration"].update({"poudriere.d/make.conf": C}),
+        lambda record: record["inputs"]["ports"].update(commit="2" * 40),
+        lambda record: record["inputs"]["overlay"].update(digest=C),
+        lambda record: record["inputs"]["settings"].update(timezone="Europe/Berlin"),
+        lambda record: record["packages"][0].update(version="9"),
+    ],
+)
+def test_other_content_has_another_digest(change: Callable[[dict[str, Any]], None]) -> None:
+    record = record_of(given())
+    change(record)
+    assert content_of(record) != record["content"]
+
+
+def test_what_has_no_image_has_no_content() -> None:
+    record = record_of(given())
+    record["artifacts"] = []
+    assert content_of(record) is None
 
 
 def test_comparing_leaves_the_record_alone() -> None:
