@@ -22,13 +22,11 @@ from ansible_collections.freehyve.builder.plugins.module_utils import (
     _lease,
     _md,
     _mounts,
-    _poudriere,
     _zfs,
     _zpool,
 )
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import left, read_json, remove, remove_empty
-from ansible_collections.freehyve.builder.plugins.module_utils._layers import KEY_PROPERTY
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner, patiently
 
@@ -100,7 +98,7 @@ class Reaper:
             raise ToolError(f"{lease.title}: a kind that this version does not know")
         return look(lease)
 
-    # Each looks at one kind of thing.
+    # Each looks at one kind of thing. What only one of them needs is loaded by it: mostly nothing is left.
 
     def _file(self, lease: _lease.Lease) -> List[Todo]:
         path = lease.identity
@@ -220,6 +218,8 @@ class Reaper:
         return [Todo(f"unmount {path}", unmount)]
 
     def _layer(self, lease: _lease.Lease) -> List[Todo]:
+        from ansible_collections.freehyve.builder.plugins.module_utils._layers import KEY_PROPERTY
+
         name, key, snapshot = lease.identity, lease.details.get("key"), lease.details.get("snapshot")
         wanted = [name] + ([snapshot] if snapshot else [])
         found = _zfs.named(self._runner, wanted, (KEY_PROPERTY,), "filesystem,snapshot")
@@ -234,6 +234,8 @@ class Reaper:
         return [Todo(f"destroy {name}", destroy)]
 
     def _bulk(self, lease: _lease.Lease) -> List[Todo]:
+        from ansible_collections.freehyve.builder.plugins.module_utils import _poudriere
+
         details, master = lease.details, lease.identity
         if lease.job is None or "etcdir" not in details:
             raise ToolError(f"poudriere '{master}': the lease names no job")
@@ -258,6 +260,8 @@ class Reaper:
 
 def _is_newest(job: str, etcdir: str, master: str) -> bool:
     """Whether no other build of the same jail and tree came after a job (common.sh makes ``latest`` at every start)."""
+    from ansible_collections.freehyve.builder.plugins.module_utils import _poudriere
+
     log_dir = _poudriere.log_dir_of(_job.head(os.path.join(job, "log")))
     if log_dir is not None:
         return os.path.realpath(os.path.join(os.path.dirname(log_dir), "latest")) == os.path.realpath(log_dir)
