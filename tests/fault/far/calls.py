@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import time
 import traceback
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ class Caller:
     def __init__(self, here: str) -> None:
         self.here = here
         self.run = os.path.join(here, "run")
+        self.python = sys.executable  # what runs a job
 
     def fresh(self, fault: Fault) -> None:
         # Processes of an earlier call that are not gone yet must not count here.
@@ -157,6 +159,7 @@ class Caller:
         # The controller looks from time to time; here one look, at the end, so that commands can be counted.
         _remote.wait = lambda job, seconds: _settle(job.directory)
         _job.START_SECONDS = 3.0
+        sys.executable = self.python
         library, code = os.path.join(self.here, "lib"), os.path.join(self.here, "code.zip")
 
         def body() -> Dict[str, Any]:

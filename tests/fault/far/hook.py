@@ -20,7 +20,8 @@ def _fault_hook() -> None:
     scope = globals()
     original = scope["limit_of"]
     scope["SEARCH_PATH"] = here + "/bin:" + scope["SEARCH_PATH"]
-    busy = []
+    scope["fault_busy"] = busy = []
+    python = sys.executable
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     changing = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate")
 
@@ -110,7 +111,7 @@ def _fault_hook() -> None:
             elif kind == "fail":
                 raise OSError(errno.EIO, os.strerror(errno.EIO), path)
             elif kind == "full":
-                subprocess.run([sys.executable, here + "/far/full.py", run], check=False, env={"PATH": "@PATH@"})
+                subprocess.run([python, here + "/far/full.py", run], check=False, env={"PATH": "@PATH@"})
             elif kind == "short" and event == "open":
                 resource.setrlimit(resource.RLIMIT_FSIZE, (16, limits[1]))
         finally:

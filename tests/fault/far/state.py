@@ -18,6 +18,7 @@ PLACES = ("/tmp", "/var/tmp", "/var/run", "/mnt")
 # Of others: what comes and goes by itself.
 _NOT_OURS = re.compile(r"^(ansible|ssh-|\.ICE|\.X|\.font|log$|utx|dhclient|fhfault)|\.pid$")
 _LEFT = re.compile(r"\.(part|tmp|new|partial)$|^\.alt-|^\..*\.[a-z0-9_]{8}$")
+OWN = {str(os.getpid()), str(os.getppid())}  # the agent and what it needs, which are no leftovers
 GRACE = 5.0  # seconds in which what was orphaned may come to its end
 
 
@@ -50,10 +51,10 @@ def commands() -> Dict[str, str]:
     """Command lines of all processes by pid; from Linux's /proc in a lab, which spares a process for each look."""
     if not os.path.isdir(PROC):
         rows = [row.split(None, 1) for row in lines("ps", "-axww", "-o", "pid=", "-o", "command=")]
-        return {row[0]: row[1] for row in rows if len(row) == 2}
+        return {row[0]: row[1] for row in rows if len(row) == 2 and "agent.py" not in row[1]}
     found = {}
     for name in os.listdir(PROC):
-        if name.isdigit():
+        if name.isdigit() and name not in OWN:
             try:
                 with open(f"{PROC}/{name}/cmdline", "rb") as stream:
                     found[name] = stream.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
@@ -77,7 +78,7 @@ def processes(here: str, workspace: str) -> List[str]:
     while True:
         pids = called(here)
         rows = [row for pid, row in commands().items() if row and (pid in pids or here in row or workspace in row)]
-        ours = sorted(row for row in rows if not re.search(r"agent\.py|defunct|^ps |far/full\.py", row))
+        ours = sorted(row for row in rows if not re.search(r"defunct|^ps |far/full\.py", row))
         if not ours or time.monotonic() > deadline:
             return ours
         time.sleep(0.05)

@@ -19,7 +19,10 @@ kind=none at=0
 { read -r kind at rest < "$run/fault.txt"; } 2> /dev/null
 PATH=@PATH@
 export PATH
-[ "$at" = "$key.$k" ] || exec "$real" "$@"
+if [ "$at" != "$key.$k" ]; then
+	@SWIFT@
+	exec "$real" "$@"
+fi
 : >| "$run/hit"
 case $kind in
 fail)
