@@ -309,13 +309,17 @@ class Maker:
         if os.path.exists(intent):
             os.unlink(intent)
 
-    def make(self, wanted: Wanted) -> Jail:
+    def make(self, wanted: Wanted, there: bool = False) -> Jail:
+        """Make the jail; what is ``there`` under its name goes first."""
         name = wanted.name
-        self._datasets(name)
-        os.makedirs(_poudriere.jails_dir(self._etcdir), exist_ok=True)
-        intent = intent_path(self._etcdir, name)
-        write_json(intent, {"inputs": wanted.inputs(), "begun": int(time.time())})
+        # Before anything else: another build may be making this very jail.
         with _lease.temporary(self._runner, self._leases, staging_of(wanted)):
+            if there:
+                self.delete(name)
+            self._datasets(name)
+            os.makedirs(_poudriere.jails_dir(self._etcdir), exist_ok=True)
+            intent = intent_path(self._etcdir, name)
+            write_json(intent, {"inputs": wanted.inputs(), "begun": int(time.time())})
             staged = self._stage(wanted)
             try:
                 self._create(wanted, f"url=file://{staged}" if staged else f"tar={wanted.sets_dir}/base.txz")
@@ -419,9 +423,10 @@ def run(module: AnsibleModule, runner: Runner) -> Dict[str, Any]:
         maker = Maker(runner, etcdir, params["timeout"], _lease.directory_of(params))
         if wanted is not None:
             check_ready(runner, etcdir, wanted)
-        if jail is not None or observed.unfinished:
+            jail = maker.make(wanted, there=jail is not None or observed.unfinished)
+        else:
             maker.delete(name)
-        jail = maker.make(wanted) if wanted else None
+            jail = None
     distfiles = params["distfiles"] if wanted else None
     if distfiles and not os.path.isdir(distfiles):
         steps.append(Step(f"make directory {distfiles}", "not there"))

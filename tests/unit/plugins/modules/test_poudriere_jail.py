@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._poudriere import
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
 from ansible_collections.freehyve.builder.plugins.modules import poudriere_jail
 from ansible_collections.freehyve.builder.plugins.modules.poudriere_jail import Observed, Wanted
+from tests.unit.leases import dead_lease
 
 SHA = {"base": "aa" * 32, "lib32": "bb" * 32, "src": "cc" * 32}
 HEADING = " JID             IP Address      Hostname                      Path\n"
@@ -40,6 +42,8 @@ class Builder(Runner):
             return Completed(tuple(args), 0, self.jls, "")
         if args == ["uname", "-m"]:
             return Completed(tuple(args), 0, "amd64\n", "")
+        if args[0] in ("ps", "sysctl"):
+            return Completed(tuple(args), 0, "", "")
         self.commands.append(args)
         assert args[:4] == ["poudriere", "-N", "-e", str(self.root / "etc")] and args[4] == "jail"
         name = args[args.index("-j") + 1]
@@ -199,6 +203,18 @@ def test_a_jail_of_somebody_else_is_left_alone(call: Callable[..., dict[str, Any
     assert builder.commands == [] and directory.is_dir()
     call(allow_destroy=True)
     assert [c[5] for c in builder.commands] == ["-d", "-c"]
+
+
+def test_a_jail_that_another_build_is_making_is_left_alone(
+    call: Callable[..., dict[str, Any]], builder: Builder
+) -> None:
+    call()
+    leases = builder.root / "leases"
+    with dead_lease(leases, "file", builder.root / "sets/.jail-fh").open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(ToolError, match=r"held by another build \(process 77, since .*\); wait for it"):
+            call(release="15.2-RELEASE", jobs_dir=str(builder.root / "jobs"))
+    assert [command[5] for command in builder.commands] == ["-c"]
 
 
 def test_a_jail_in_use_is_left_alone(builder: Builder) -> None:
