@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,13 @@ def problem_of(options: dict[str, Any], values: dict[str, Any]) -> str | None:
     return found[0]
 
 
+def nothing_to_do(known: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """A warning when no tag that the run asks for is one of the play."""
+    if not known or {*known, "all", "tagged", "always"} & set(asked):
+        return []
+    return [f"tags {', '.join(asked)}: no stage has one of them, nothing is done; there are {', '.join(known)}"]
+
+
 def _messages(options: dict[str, Any], values: dict[str, Any]) -> list[str]:
     found = ArgumentSpecValidator(options).validate(values, validate_role_argument_spec=True)
     return [str(message) for message in found.error_messages]
@@ -64,4 +72,7 @@ class ActionModule(ActionBase):
             "w", encoding="utf-8", prefix="freehyve-settings-", suffix=".json", dir=C.DEFAULT_LOCAL_TMP, delete=False
         ) as stream:
             json.dump(settled, stream)
+        warnings = nothing_to_do(self._task.args.get("tags") or [], known.get("ansible_run_tags") or ["all"])
+        if warnings:
+            result["warnings"] = warnings
         return {**result, "changed": False, "path": stream.name}

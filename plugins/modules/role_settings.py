@@ -24,6 +24,11 @@ options:
     type: list
     elements: str
     default: []
+  tags:
+    description: Tags that the play knows. A run that asks for others only, and so would do nothing, gets a warning.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Changes nothing in any mode.
@@ -64,6 +69,7 @@ def main() -> None:
         argument_spec={
             "roles": {"type": "list", "elements": "str", "required": True},
             "dynamic": {"type": "list", "elements": "str", "default": []},
+            "tags": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

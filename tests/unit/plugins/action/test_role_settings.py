@@ -79,6 +79,14 @@ def test_a_list_of_something_else_than_dictionaries_is_named(monkeypatch: pytest
     assert result["msg"].startswith("role dist_sets: dist_sets_rows: dictionary requested")
 
 
+@pytest.mark.parametrize(("asked", "warns"), [("imgae", True), ("image", False), ("all", False)])
+def test_a_tag_that_no_stage_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: str, warns: bool) -> None:
+    variables = {"ansible_run_tags": [asked]}
+    result = run(monkeypatch, tmp_path, variables, roles=["dist_sets"], tags=["dists", "image"])
+    text = "tags imgae: no stage has one of them, nothing is done; there are dists, image"
+    assert result.get("warnings", []) == ([text] if warns else [])
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_has_options_that_can_be_read(role: str) -> None:
     assert role_settings.options_of(role)
