@@ -28,7 +28,8 @@ class Outcome:
 
     def state(self, check: bool) -> str:
         changed = "would change" if check else "changed"
-        return "failed" if self.task else changed if self.changed else "up to date"
+        same = "up to date" if self.file or check else "checked"
+        return "failed" if self.task else changed if self.changed else same
 
 
 def images_table(outcomes: Sequence[Outcome], left_out: Sequence[str], check: bool = False) -> list[str]:

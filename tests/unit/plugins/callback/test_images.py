@@ -74,8 +74,8 @@ def test_a_check_run_says_what_would_be(callback: CallbackModule, said: list[str
 
 def test_good_images_are_counted() -> None:
     assert images_table([Outcome("edge", "one")], [])[0] == "1 image is good"
-    assert images_table([Outcome("edge", "one"), Outcome("core", "two")], []) == [
+    assert images_table([Outcome("edge", "one", file="x.html"), Outcome("core", "two")], []) == [
         "2 images are good",
-        "  edge  one  up to date",
-        "  core  two  up to date",
+        "  edge  one  up to date  x.html",
+        "  core  two  checked",
     ]
