@@ -107,7 +107,7 @@ def host_of(assigned: Assigned, builder: Builder, variables: Mapping[str, Any]) 
 
 def is_apart(host: Mapping[str, Any], hostvars: Mapping[str, Any]) -> bool:
     """Whether an image has another workspace than the one that is known of its builder."""
-    seen = hostvars[host["freehyve_image_builder"]]["freehyve_builder"]
+    seen = hostvars[host["freehyve_image_builder"]]["ansible_facts"]["freehyve_builder"]
     workspace = host["freehyve_workspace"]
     place = host.get("freehyve_workspace_path", f"/{workspace}")
     return (workspace, place) != (seen.get("workspace"), seen.get("workspace_path"))
@@ -169,4 +169,4 @@ class ActionModule(ActionBase):
     def _builder(self, name: str, variables: Mapping[str, Any]) -> Builder:
         own = {PREFIX + word: variables[PREFIX + word] for word in SETTINGS if PREFIX + word in variables}
         final = {word: own[word] for word in load_extra_vars(self._loader) if word in own}
-        return Builder(name, variables["freehyve_builder"], {**defaults(), **own}, final)
+        return Builder(name, variables["ansible_facts"]["freehyve_builder"], {**defaults(), **own}, final)

@@ -48,7 +48,7 @@ options:
 EXAMPLES = r"""
 - name: Settings are good
   ansible.builtin.assert:
-    that: (settings | freehyve.builder.disk_image_problems(freehyve_builder)) | length == 0
+    that: (settings | freehyve.builder.disk_image_problems(ansible_facts.freehyve_builder)) | length == 0
 """
 
 RETURN = r"""

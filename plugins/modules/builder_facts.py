@@ -46,7 +46,7 @@ EXAMPLES = r"""
 
 - name: Is there enough room?
   ansible.builtin.assert:
-    that: freehyve_builder.workspace_available | default(0, true) > 20 * 1024 ** 3
+    that: ansible_facts.freehyve_builder.workspace_available | default(0, true) > 20 * 1024 ** 3
 """
 
 RETURN = r"""

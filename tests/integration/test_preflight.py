@@ -86,18 +86,21 @@ def play(cases: list[Case]) -> list[dict[str, Any]]:
     """A playbook that tries each case and keeps what it says."""
     tasks: list[dict[str, Any]] = [
         {"name": "Look", "freehyve.builder.builder_facts": {"workspace": "{{ freehyve_workspace }}"}},
-        {"name": "Keep", "ansible.builtin.set_fact": {"seen": "{{ freehyve_builder }}", "said": {}}},
+        {"name": "Keep", "ansible.builtin.set_fact": {"seen": "{{ ansible_facts.freehyve_builder }}", "said": {}}},
     ]
     for case in cases:
-        facts = {"freehyve_builder": "{{ seen | combine(changed_facts, recursive=true) }}", "changed_facts": case.facts}
+        facts = {"freehyve_builder": "{{ seen | combine(changed_facts, recursive=true) }}", "cacheable": True}
         role = {"name": f"freehyve.builder.{case.role}", "tasks_from": "preflight"}
         message = "{{ ansible_failed_result.msg | default('') }}"
         keep = "{{ said | combine({case_name: ansible_failed_result.msg | string}) }}"
         tasks.append(
             {
                 "name": case.name,
-                "vars": {"case_name": case.name, **facts, **case.variables},
-                "block": [{"name": "Try", "ansible.builtin.include_role": role}],
+                "vars": {"case_name": case.name, "changed_facts": case.facts, **case.variables},
+                "block": [
+                    {"name": "Change", "ansible.builtin.set_fact": facts},
+                    {"name": "Try", "ansible.builtin.include_role": role},
+                ],
                 "rescue": [{"name": message, "ansible.builtin.set_fact": {"said": keep}}],
             }
         )

@@ -34,7 +34,8 @@ GOOD: dict[str, Any] = {
 
 
 def stops(facts: dict[str, Any], **variables: Any) -> list[str]:
-    lines: list[str] = value_of("builder_host", "__builder_host_stops", {"freehyve_builder": GOOD | facts, **variables})
+    known = {"ansible_facts": {"freehyve_builder": GOOD | facts}, **variables}
+    lines: list[str] = value_of("builder_host", "__builder_host_stops", known)
     return lines
 
 

@@ -15,7 +15,7 @@ GIB = 1 << 30
 
 
 def conf(*, memory: int = 8 * GIB, cpus: int = 2, **variables: Any) -> dict[str, str]:
-    known = {"freehyve_builder": {"memory": memory, "cpus": cpus}, **variables}
+    known = {"ansible_facts": {"freehyve_builder": {"memory": memory, "cpus": cpus}}, **variables}
     text = value_of("package_jail", "__package_jail_conf", known)
     lines = [line for line in text.splitlines() if "=" in line]
     return {name: shlex.split(value)[0] for name, value in (line.split("=", 1) for line in lines)}
