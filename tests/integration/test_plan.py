@@ -64,3 +64,12 @@ def test_the_plan_of_some_stages(site: Site) -> None:
     assert last == "1 of 7 stages will run, expected 0:12"
     assert not site.exists()
     assert [path.name for path in Path(site.directory, "artifacts").iterdir()] == ["0.9.0"]
+
+
+@pytest.mark.parametrize("limit", ["keep=x", "keep_jobs=0", "age=soon"])
+def test_a_wrong_limit_stops_cleaning_before_anything_is_removed(site: Site, limit: str) -> None:
+    run = site.build("-e", limit, playbook="clean.yml", check=False)
+    assert run.rc == 2
+    name, _equals, value = limit.partition("=")
+    assert f"{name} '{value}': not a" in run.output
+    assert "Remove what dead builds left" not in run.output
