@@ -42,6 +42,15 @@ def receipt_of(stage: str, name: str, inputs: Mapping[str, Any], results: Mappin
     }
 
 
+def stamp(path: str) -> List[int]:
+    """What tells a file from a later one of its name.
+
+    :raises OSError: it is not there.
+    """
+    info = os.lstat(path)
+    return [info.st_ino, info.st_mtime_ns, info.st_size]
+
+
 def write_receipt(path: str, receipt: Mapping[str, Any]) -> None:
     """Write a receipt as the last act of a stage, its directory included."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -53,4 +62,4 @@ def because(words: Sequence[str]) -> str:
     return "; ".join(words)
 
 
-__all__ = ["because", "receipt_of", "stale", "write_receipt"]
+__all__ = ["because", "receipt_of", "stale", "stamp", "write_receipt"]

@@ -22,6 +22,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils import (
     _lease,
     _md,
     _mounts,
+    _product,
     _zfs,
     _zpool,
 )
@@ -298,7 +299,19 @@ def scraps(runner: Runner, workspace: str) -> List[str]:
     places += [f"poudriere/{place}" for place in ("etc/poudriere.d/jails", "etc/poudriere.d/jails/*", "ports/*/.git")]
     root = glob.escape(workspace)
     found = [path for place in places for here in sorted(glob.glob(os.path.join(root, place))) for path in left(here)]
-    return found + _job.scraps(runner, os.path.join(workspace, "jobs"))
+    return found + _job.scraps(runner, os.path.join(workspace, "jobs")) + superseded(workspace)
+
+
+def superseded(workspace: str) -> List[str]:
+    """What a finished image was made from, where who made it died before it was gone: the very files of its receipt."""
+    root, found = os.path.realpath(workspace), []
+    for receipt in sorted(glob.glob(os.path.join(glob.escape(workspace), "stages", "*.json"))):
+        with contextlib.suppress(ToolError):
+            for path, stamp in ((read_json(receipt) or {}).get("superseded") or {}).items():
+                below = _zfs.is_below(os.path.realpath(os.path.dirname(path)), root)
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    found += [path] if below and _product.stamp(path) == stamp else []
+    return found
 
 
 def _sweep(runner: Runner, workspace: str) -> List[Step]:

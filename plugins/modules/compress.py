@@ -131,6 +131,7 @@ seconds:
   sample: 12.5
 """
 
+import contextlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -169,6 +170,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._product import (
     because,
     receipt_of,
     stale,
+    stamp,
     write_receipt,
 )
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Runner
@@ -340,9 +342,12 @@ def apply(
         write_file(sums, render_sums(merge_sums(os.path.dirname(sums), before, new)).encode("utf-8"))
     stage = params["stage"] or {"name": "compress", "id": os.path.basename(params["receipt"]), "results": {}}
     results = dict(stage["results"] or {}, files=files)
-    write_receipt(params["receipt"], receipt_of(stage["name"], stage["id"], wanted.inputs, results))
-    for path in params["remove"]:
-        if os.path.lexists(path):
+    # From the receipt on they are not needed: a run that dies before they are gone leaves them to the next (see _reap).
+    superseded = {path: stamp(path) for path in params["remove"] if os.path.lexists(path)}
+    done = receipt_of(stage["name"], stage["id"], wanted.inputs, results)
+    write_receipt(params["receipt"], dict(done, superseded=superseded) if superseded else done)
+    for path in superseded:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
     return files
 

@@ -13,7 +13,7 @@ from typing import Optional
 
 import pytest
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _job, _lease, _reap
+from ansible_collections.freehyve.builder.plugins.module_utils import _job, _lease, _product, _reap
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from tests.unit.builder import Answer, PlayedRunner
 
@@ -421,6 +421,24 @@ def test_what_a_killed_wrapper_of_a_job_left_goes(host: Host, monkeypatch: pytes
     assert [step.action for step in planned.steps] == gone
     assert host.reap() == (gone, [])
     assert sorted(path.name for path in jobs.glob("*/*")) == ["log", "log", "process.tmp", "rc.tmp"]
+
+
+def test_what_a_finished_image_was_made_from_goes_but_nothing_that_was_made_since(host: Host, tmp_path: Path) -> None:
+    work, stages = host.workspace / "work", host.workspace / "stages"
+    work.mkdir()
+    stages.mkdir()
+    (work / "old.raw").write_text("old", encoding="ascii")
+    (work / "new.raw").write_text("new", encoding="ascii")
+    elsewhere = tmp_path.with_name("elsewhere")
+    elsewhere.touch()
+    files = [*work.iterdir(), elsewhere]
+    stamps = {str(path): _product.stamp(str(path)) for path in files} | {str(work / "gone"): [1, 2, 3]}
+    os.utime(work / "new.raw", (1, 1))
+    (stages / "image-a.json").write_text(json.dumps({"superseded": stamps}), encoding="ascii")
+    (stages / "image-b.json").write_text("half a rec", encoding="ascii")
+    assert host.reap() == ([f"remove {work}/old.raw"], [])
+    assert [path.name for path in work.iterdir()] == ["new.raw"]
+    assert elsewhere.exists()
 
 
 def test_half_written_files_of_the_dead_go_and_those_of_the_living_stay(host: Host) -> None:

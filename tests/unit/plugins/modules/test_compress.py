@@ -93,6 +93,7 @@ def test_a_stage_is_known_by_its_inputs_and_its_files_may_go(params: dict[str, A
     assert not any(Path(src).exists() for src in sources)
     receipt = json.loads((tmp_path / "compress.json").read_text())
     assert (receipt["stage"], receipt["id"], receipt["inputs"]) == ("image", "i", {"pool": "k"})
+    assert sorted(receipt["superseded"]) == sorted(sources)
     assert receipt["results"]["guid"] == "7" and len(receipt["results"]["files"]) == 2
     assert not run(runner(), params)["changed"]
     params["stage"] = {**stage, "inputs": {"pool": "l"}}
