@@ -125,7 +125,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.freehyve.builder.plugins.module_utils import _poudriere
+from ansible_collections.freehyve.builder.plugins.module_utils import _mounts, _poudriere
 from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import sha256_file, write_json
@@ -200,14 +200,9 @@ def patches_in(directory: Optional[str]) -> Dict[str, str]:
     return {name: sha256_file(os.path.join(directory, name)) for name in names}
 
 
-def mounted_from(mounts: str, path: str) -> List[str]:
-    """Where a directory is mounted by nullfs, from the output of ``mount -p`` (fstab(5) lines)."""
-    found = []
-    for line in mounts.splitlines():
-        words = line.split()
-        if len(words) >= 3 and words[2] == "nullfs" and words[0].rstrip("/") == path.rstrip("/"):
-            found.append(words[1])
-    return found
+def mounted_from(found: Sequence[_mounts.Mount], path: str) -> List[str]:
+    """Where a directory is mounted by nullfs, which tells the real path of what it shows."""
+    return [mount.path for mount in found if mount.type == "nullfs" and mount.source == os.path.realpath(path)]
 
 
 def observe(runner: Runner, etcdir: str, name: str, path: Optional[str]) -> Observed:
@@ -216,8 +211,7 @@ def observe(runner: Runner, etcdir: str, name: str, path: Optional[str]) -> Obse
     occupied = bool(directory) and os.path.isdir(directory) and bool(os.listdir(directory))
     mounted: List[str] = []
     if occupied:
-        output = runner.run(["mount", "-p"], failed="mounts: cannot be listed").stdout
-        mounted = mounted_from(output, directory)
+        mounted = mounted_from(_mounts.mounts(runner), directory)
     return Observed(
         tree=tree,
         receipt=_poudriere.tree_receipt(directory) if occupied else None,

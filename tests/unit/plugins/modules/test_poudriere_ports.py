@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.freehyve.builder.plugins.module_utils import _mounts
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._runner import Completed, Runner
 from ansible_collections.freehyve.builder.plugins.modules import poudriere_ports
@@ -341,11 +342,15 @@ def test_the_strip_level_follows_the_paths(patch: str, level: int) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_mounts_of_a_tree_are_found_in_mount_p(release: str) -> None:
-    mounts = find(release, "files", "mount -t nullfs /tank/lab /tank/alt; mount -p | grep alt; umount /tank/alt").stdout
+def test_mounts_of_a_tree_are_found_in_mount_p(tmp_path: Path, release: str) -> None:
+    shown = find(release, "files", "mount -t nullfs /tank/lab /tank/alt; mount -p | grep alt; umount /tank/alt").stdout
+    mounts = _mounts.parse_mounts(shown)
     assert poudriere_ports.mounted_from(mounts, "/tank/lab/") == ["/tank/alt"]
     assert poudriere_ports.mounted_from(mounts, "/tank") == []
-    assert poudriere_ports.mounted_from(row("13.2", "host", 21).stdout, "/usr/local/poudriere/ports") == []
+    others = _mounts.parse_mounts(row("13.2", "host", 21).stdout)
+    assert poudriere_ports.mounted_from(others, "/usr/local/poudriere/ports") == []
+    (tmp_path / "ports").symlink_to("/tank/lab")
+    assert poudriere_ports.mounted_from(mounts, str(tmp_path / "ports")) == ["/tank/alt"]
 
 
 def test_heads_are_picked_by_name() -> None:
