@@ -154,9 +154,18 @@ def read_json(path: str) -> Optional[Dict[str, Any]]:
     return value
 
 
+def free_bytes(path: str) -> int:
+    """Bytes that root may use on the file system of ``path``, or of the nearest parent that is there."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path) or "/"
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
 __all__ = [
     "CHUNK",
     "dump_json",
+    "free_bytes",
     "fsync_directory",
     "left",
     "read_json",

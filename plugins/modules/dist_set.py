@@ -144,6 +144,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._context import (
 from ansible_collections.freehyve.builder.plugins.module_utils._download import Client, NotFound
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
 from ansible_collections.freehyve.builder.plugins.module_utils._files import (
+    free_bytes,
     read_json,
     sha256_file,
     write_file,
@@ -379,14 +380,6 @@ def read_copy(manifests_dir: str, wanted: Wanted) -> Tuple[str, Optional[Dict[st
     except OSError:
         return path, None
     return path, parse_manifest(data, path)
-
-
-def free_bytes(path: str) -> int:
-    """Bytes that root may use on the file system of ``path``, or of the nearest parent that is there."""
-    while not os.path.isdir(path):
-        path = os.path.dirname(path) or "/"
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
 
 
 def _mib(count: int) -> str:

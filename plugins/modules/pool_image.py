@@ -189,7 +189,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.freehyve.builder.plugins.module_utils import _lease, _md, _properties, _zfs, _zpool
 from ansible_collections.freehyve.builder.plugins.module_utils._context import JOB_ARGUMENTS
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, remove_empty, replace_file
+from ansible_collections.freehyve.builder.plugins.module_utils._files import (
+    free_bytes,
+    read_json,
+    remove_empty,
+    replace_file,
+)
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step, diff_of, run_module
 from ansible_collections.freehyve.builder.plugins.module_utils._pool_image import (
@@ -393,6 +398,19 @@ def check_space(wanted: Wanted, content: int) -> None:
         )
 
 
+def check_room(wanted: Wanted, content: int) -> None:
+    """A pool whose file cannot grow does not fail: it suspends its I/O, and whoever waits for it hangs (zpoolprops(7)).
+
+    :raises ToolError: the file system has less room than the content takes in the file.
+    """
+    need, free = min(needed_size(content, 0), wanted.size), free_bytes(os.path.dirname(wanted.path))
+    if free < need:
+        raise ToolError(
+            f"pool file '{wanted.path}': its content needs {human_size(need)} and {human_size(free)} are free there; "
+            f"free some, for example with clean.yml -e keep=2"
+        )
+
+
 def fill(runner: Runner, wanted: Wanted, source: str) -> None:
     """Make everything in the imported pool."""
     name = wanted.temporary_name
@@ -500,11 +518,12 @@ def apply(runner: Runner, wanted: Wanted, params: Mapping[str, Any], seen: Obser
     if seen.content is None or seen.source is None:
         raise ToolError(f"snapshot '{wanted.snapshot}': not there, or its dataset is not mounted; make it first")
     check_space(wanted, seen.content)
-    os.makedirs(os.path.dirname(wanted.path), mode=0o755, exist_ok=True)
     temporary = f"{wanted.path}.part"
     leases = params["leases"]
     _reap.reap(runner, leases, os.path.dirname(leases))
     check_free(runner, wanted, temporary)
+    check_room(wanted, seen.content)
+    os.makedirs(os.path.dirname(wanted.path), mode=0o755, exist_ok=True)
     with _lease.temporary(runner, leases, temporary):
         try:
             with open(temporary, "wb") as stream:

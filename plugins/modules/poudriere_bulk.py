@@ -259,7 +259,7 @@ from ansible_collections.freehyve.builder.plugins.module_utils._bulk_status impo
     read_status,
 )
 from ansible_collections.freehyve.builder.plugins.module_utils._errors import ToolError
-from ansible_collections.freehyve.builder.plugins.module_utils._files import read_json, write_json
+from ansible_collections.freehyve.builder.plugins.module_utils._files import free_bytes, read_json, write_json
 from ansible_collections.freehyve.builder.plugins.module_utils._keys import key_of, reasons
 from ansible_collections.freehyve.builder.plugins.module_utils._package_list import merge_lists
 from ansible_collections.freehyve.builder.plugins.module_utils._plan import Step, diff_of, run_module
@@ -469,8 +469,7 @@ def _space(wanted: Wanted) -> None:
     place = wanted.jobs_dir if os.path.isdir(wanted.jobs_dir) else os.path.dirname(wanted.jobs_dir)
     if not wanted.min_space or not os.path.isdir(place):
         return
-    stat = os.statvfs(place)
-    free = stat.f_bavail * stat.f_frsize
+    free = free_bytes(place)
     if free < wanted.min_space:
         gib = 1 << 30
         raise ToolError(

@@ -214,6 +214,16 @@ def test_too_small_says_how_much_is_needed(host: Host, params: dict[str, Any], t
     assert not play.did("mdconfig") and not (tmp_path / "work").exists()
 
 
+def test_a_pool_whose_file_could_not_grow_is_not_begun(
+    host: Host, params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_image, "free_bytes", lambda _path: 20 * MIB)
+    play = host.runner()
+    with pytest.raises(ToolError, match=r"pool file '.*/work/pool\.raw': its content needs .* and 20m are free there"):
+        run(play, params)
+    assert not play.did("mdconfig -a") and not (tmp_path / "work").exists()
+
+
 def test_running_out_of_space_is_told_in_one_line(host: Host, params: dict[str, Any], tmp_path: Path) -> None:
     play = host.runner(**{"zfs receive": (1, "", "cannot receive new filesystem stream: out of space")})
     with pytest.raises(ToolError, match="512m is too small for its content"):
