@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ import pytest
 
 from ansible_collections.freehyve.builder.plugins.plugin_utils._record import comparable
 from tests.builders import LAB, ROOT, Builder, lab_builder
-from tests.fault.remote import dead_lease, files, module, read, start_job
+from tests.fault.remote import dead_lease, files, module, read, start_job, write
 from tests.integration.build_site import FIRST, IMAGE, MORE, VERSION, Site, open_site
 from tests.integration.state import state_of
 from tests.processes import kill_tree
@@ -52,7 +52,9 @@ print(json.dumps(found))
 """
 
 
-def start(site: Site, *arguments: str, settings: Sequence[str] | None = None) -> subprocess.Popen[bytes]:
+def start(
+    site: Site, *arguments: str, settings: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """A build in a session of its own, as it runs in a terminal; what it says is in the file ``said`` of the site."""
     tool = Path(sys.executable).with_name("ansible-playbook")
     argv = [str(tool) if tool.exists() else "ansible-playbook", "-i", str(site.builder.inventory), "build.yml"]
@@ -60,7 +62,7 @@ def start(site: Site, *arguments: str, settings: Sequence[str] | None = None) ->
         return subprocess.Popen(
             [*argv, *(site.settings() if settings is None else settings), *arguments],
             cwd=ROOT,
-            env={**os.environ, **site.builder.environment()},
+            env={**os.environ, **site.builder.environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
@@ -156,6 +158,16 @@ def wait_for_lease(site: Site, kind: str, seconds: float) -> bool:
     return False
 
 
+def wait_for_word(file: Path, word: str, seconds: float) -> bool:
+    """Whether a file comes to say it."""
+    deadline = time.monotonic() + seconds
+    while word not in file.read_text(encoding="utf-8"):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
 @pytest.mark.timeout(1800)
 def test_a_loss_of_power_while_an_image_is_made(crashing: Builder, tmp_path: Path) -> None:
     with open_site(crashing, tmp_path) as site:
@@ -244,21 +256,70 @@ def test_other_packages_in_a_jail_and_tree_that_a_job_has_are_refused(builder: B
 
 
 @pytest.mark.timeout(1800)
-def test_a_build_that_is_interrupted_at_the_terminal_goes_on(builder: Builder, tmp_path: Path) -> None:
-    """^C ends the controller at once and no job: the next run has what it made."""
+@pytest.mark.parametrize("line", ["alive", "dead"])
+def test_a_build_that_is_interrupted_at_the_terminal_goes_on(builder: Builder, tmp_path: Path, line: str) -> None:
+    """^C ends the controller at once, also while it asks a dead line, and no job: the next run has what that made."""
+    away = "the builder does not answer; the job goes on there"
+    (tmp_path / "cut").mkdir()
+    cutting = {
+        "ANSIBLE_SSH_EXECUTABLE": str(ROOT / "tests" / "fault" / "cutting_ssh"),
+        "FREEHYVE_CUT": str(tmp_path / "cut"),
+        "FREEHYVE_CUT_AT": "none",
+    }
     with open_site(builder, tmp_path) as site:
-        build = start(site, "--skip-tags", "fetch")
+        build = start(site, "--skip-tags", "fetch", environment=cutting)
         try:
             assert wait_for_lease(site, "bulk", 400)
+            if line == "dead":
+                (tmp_path / "cut" / "dead").touch()
+                assert wait_for_word(tmp_path / "said", away, 120)
+                refused = len(list((tmp_path / "cut").glob("refused.*")))
+                time.sleep(10)
+                # It goes on asking, and says so once.
+                assert len(list((tmp_path / "cut").glob("refused.*"))) > refused
             os.killpg(build.pid, signal.SIGINT)
             began = time.monotonic()
             build.wait(60)
             assert time.monotonic() - began < 10
         finally:
             kill(build)
+        assert (tmp_path / "said").read_text(encoding="utf-8").count(away) == (line == "dead")
         site.build("--skip-tags", "fetch")
         stages = f"/{site.workspace}/stages"
         (receipt,) = (name for name in files(builder, stages) if name.startswith("packages-"))
         logs = os.path.dirname(json.loads(read(builder, f"{stages}/{receipt}"))["results"]["log_dir"])
         assert len([name for name in files(builder, logs) if re.fullmatch(r"\d{4}-\d\d-\d\d_\w+", name)]) == 1
         assert only_the_lock(site)
+
+
+@pytest.mark.timeout(1800)
+def test_a_package_build_that_is_cancelled(crashing: Builder, tmp_path: Path) -> None:
+    """Its jails go, nothing stays behind, whoever waits for it is told, and the next run builds the packages.
+
+    In a lab of its own: of no real port is it known that it takes long enough.
+    """
+    slow = f"/usr/local/poudriere/ports/default/{FIRST}/Makefile"
+    with open_site(crashing, tmp_path) as site:
+        before = state_of(crashing)
+        makefile = read(crashing, slow)
+        write(crashing, slow, f"{makefile}LAB_SECONDS=100000\n")
+        build = start(site, "--skip-tags", "fetch")
+        try:
+            assert wait_for_lease(site, "bulk", 400)
+            deadline = time.monotonic() + 60
+            while not (jails := crashing.run(["jls", "name"]).stdout.split()) and time.monotonic() < deadline:
+                time.sleep(0.2)
+            assert jails
+            done = site.build("-e", "grace=20", playbook="cancel.yml")
+            said = " ".join(done.output.split())
+            assert re.search(r"job [0-9a-f]{12}.*: process \d+ since .*cancel job [0-9a-f]{12}", said), said
+            assert build.wait(60) == 2
+        finally:
+            kill(build)
+        assert "its job was cancelled; run again" in " ".join((tmp_path / "said").read_text(encoding="utf-8").split())
+        assert crashing.run(["jls", "name"]).stdout == ""
+        assert only_the_lock(site)
+        assert leftovers(site) == []
+        write(crashing, slow, makefile)
+        assert "Build the packages" in site.build("--skip-tags", "fetch").changed
+        assert state_of(crashing)[:2] == before[:2]
