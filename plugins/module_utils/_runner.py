@@ -27,7 +27,7 @@ LONG_TOOLS = frozenset(
 LONG_VERBS = frozenset({("zfs", "send"), ("zfs", "receive"), ("zfs", "destroy"), ("zfs", "diff"), ("zpool", "scrub")})
 # A process that the kernel does not let go cannot be killed: after this the caller is told anyway.
 KILL_SECONDS = 10.0
-_BUSY, _BUSY_STEP = ("busy", "Resource temporarily unavailable"), 0.1  # EBUSY, EAGAIN; seconds
+_BUSY = ("busy", "Resource temporarily unavailable")  # EBUSY, EAGAIN
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,15 @@ def patiently(do: Callable[[], None], patience: float) -> None:
 
     :param patience: seconds.
     """
-    deadline = time.monotonic() + patience
+    deadline, pause = time.monotonic() + patience, 0.1
     while True:
         try:
             return do()
         except ToolError as exc:
             if not any(word in f"{exc.message}\n{exc.stderr}" for word in _BUSY) or time.monotonic() >= deadline:
                 raise
-        time.sleep(_BUSY_STEP)
+        time.sleep(pause)
+        pause = min(1.0, pause * 2)
 
 
 @dataclass(frozen=True)
