@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fault.comparison import unequal
 from tests.fault.far.calls import turn
-from tests.fault.far.trees import plain_answer
+from tests.fault.far.trees import Digests, differences, plain_answer, table
 from tests.fault.recording import calls, reaper
 from tests.fault.suite import Choice, Work, cases, only_looks
 
@@ -85,6 +86,15 @@ def test_builds_are_compared_where_their_like_are_alike() -> None:
     assert len(unequal(table("x"), [table("y"), table("y")])) == 1
     assert len(unequal(table("x"), [table("x", 0o600)])) == 1
     assert unequal({}, [table("x")]) == ["a: only one has it"]
+
+
+def test_two_jobs_are_two_and_both_are_history(tmp_path: Path) -> None:
+    for key in ("a" * 64, "b" * 64):
+        (tmp_path / "jobs" / key).mkdir(parents=True)
+        (tmp_path / "jobs" / key / "rc").write_text(key[0])
+    found = table(str(tmp_path), Digests())
+    assert sum(name.endswith("/rc") for name in found) == 2
+    assert differences({}, found, found) == ["jobs: is missing"]
 
 
 def test_a_digest_in_an_answer_is_one_whatever_its_digits_are() -> None:

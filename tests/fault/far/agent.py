@@ -45,7 +45,7 @@ def run(*argv: str, check: bool = True) -> str:
 
 
 _DATED = re.compile(r"\.json$|/timestamp$")
-_TRIED = re.compile(r"jobs/JOB/(log|pid|process|process\.tmp|job\.json|outcome\.json|result\.json)$|.*\.part$")
+_TRIED = re.compile(r"jobs/[0-9a-f]{64}/(log|pid|process|process\.tmp|job\.json|outcome\.json|result\.json)$|.*\.part$")
 
 
 class Agent:

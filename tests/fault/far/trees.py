@@ -22,7 +22,7 @@ _NAMES = (
 )
 # What is the history of tries: logs, poudriere's and those of jobs, and how each try ended.
 SKIPPED = re.compile(r"^(poudriere/.*data/logs|poudriere/.*data/\.m|jobs/\.lock|leases/\.lock)(/|$)")
-HISTORY = re.compile(r"^jobs/JOB/")
+HISTORY = re.compile(r"^jobs/[0-9a-f]{64}(/|$)")
 _RANDOM = re.compile(r"\b([0-9a-f]{64}|\d{15,20})\b")  # digests, which the files tell better, and GUIDs
 # What a call says of itself rather than of what it made: it did less when something was there already.
 SAID = (
@@ -118,7 +118,8 @@ def table(root: str, digests: Digests) -> Table:
                 continue
             info = entry.stat(follow_symlinks=False)
             mode = info.st_mode
-            name = plain_name(relative)
+            # Each job by itself: one of them must not hide how another ended.
+            name = relative if HISTORY.match(relative) else plain_name(relative)
             about = (stat.S_IMODE(mode), info.st_uid, info.st_gid)
             if stat.S_ISDIR(mode):
                 found[name] = ("directory", *about, "")
