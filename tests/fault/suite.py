@@ -31,7 +31,7 @@ ORPHAN = "during"
 CHANGE_FAULTS = ("before", "full", "short")
 _MIRROR = re.compile(r"http://127\.0\.0\.1:\d+")
 # Commands that only look: what goes on without its module changes nothing.
-LOOKING = {"ps", "sysctl", "uname", "jls", "stat", "id", "freebsd-version", "kldstat", "df"}
+LOOKING = {"ps", "sysctl", "uname", "jls", "stat", "id", "freebsd-version", "kldstat", "df", "find"}
 LOOKING_VERBS = {("zfs", "list"), ("zfs", "get"), ("zpool", "list"), ("zpool", "get"), ("zpool", "status")}
 LOOKING_VERBS |= {("mdconfig", "-l"), ("mount", "-p"), ("mkimg", "--version"), ("mkimg", "--formats")}
 
