@@ -66,6 +66,12 @@ def test_the_plan_of_some_stages(site: Site) -> None:
     assert [path.name for path in Path(site.directory, "artifacts").iterdir()] == ["0.9.0"]
 
 
+def test_the_plan_without_a_stage(site: Site) -> None:
+    _head, rows, last = table(site.build("--check", "--skip-tags", "fetch").output)
+    assert rows["fetch"].endswith("not asked for by the tags")
+    assert last == "6 of 7 stages will run, expected at least 31:35"
+
+
 @pytest.mark.parametrize("limit", ["keep=x", "keep_jobs=0", "age=soon"])
 def test_a_wrong_limit_stops_cleaning_before_anything_is_removed(site: Site, limit: str) -> None:
     run = site.build("-e", limit, playbook="clean.yml", check=False)
