@@ -76,10 +76,12 @@ def calls(rows: list[dict[str, Any]]) -> list[Call]:
         if look or params.get("phase") == "poll":
             answer = {**found[-1].answer, **answer}
             found[-1] = Call(found[-1].module, found[-1].task, found[-1].params, answer)
-        else:
-            found.append(Call(name, row["task"], linked(params, origins), answer))
-        for path, value in leaves({key: item for key, item in answer.items() if key not in ("job", "diff")}):
+            continue
+        # The answer of the call before is whole only now: later looks at its job have changed it.
+        before = found[-1].answer if found else {}
+        for path, value in leaves({key: item for key, item in before.items() if key not in ("job", "diff")}):
             origins.setdefault(value, (len(found) - 1, path))
+        found.append(Call(name, row["task"], linked(params, origins), answer))
     return found
 
 

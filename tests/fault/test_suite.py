@@ -35,6 +35,13 @@ def test_a_look_at_a_job_belongs_to_the_call_that_started_it() -> None:
     assert found[0].answer["changed"] is True
 
 
+def test_what_later_looks_have_changed_is_not_where_a_value_comes_from() -> None:
+    step = {"action": "build sysutils/hello as well"}
+    rows = [row("poudriere_bulk", {}, {"actions": [step]}), row("poudriere_bulk", {}, {"actions": []}, key="k")]
+    found = calls([*rows, row("layers", {"pending": [step["action"]]}, {})])
+    assert found[1].params == {"pending": [step["action"]]}
+
+
 def test_the_call_that_reaps_is_known() -> None:
     assert reaper(calls([row("builder_facts", {}, {}), row("workspace", {}, {})])) == 1
 
