@@ -30,7 +30,7 @@ test: browser ## run the whole test suite
 test-long: machines ## the long tests, which CI runs too: sanity, molecule, provisioning, faults by name, images, machines
 	@$(RUN) tests/tooling/suite long
 
-test-fault: venv ## break a build in labs at every position, which CI does too; half an hour
+test-fault: venv ## break a build in labs at every position, as CI does; 17 minutes on two cores
 	@$(RUN) tests/tooling/suite fault
 
 test-builder: machines ## run the same scenarios on FREEHYVE_TEST_BUILDER=user@host:port with FREEHYVE_TEST_KEY=path
