@@ -27,7 +27,7 @@ demo: venv ## build an image in the lab, a simulated builder, and show the artif
 test: browser ## run the whole test suite
 	@$(RUN) tests/tooling/suite test
 
-test-long: machines ## the long tests, which CI runs too: sanity, molecule, provisioning, faults by name, images, machines
+test-long: machines ## the long tests, which CI runs too: sanity, molecule, provisioning, faults by name, images, machines, the lab
 	@$(RUN) tests/tooling/suite long
 
 test-fault: venv ## break a build in labs at every position, as CI does; 17 minutes on two cores
