@@ -87,23 +87,28 @@ HOSTILE: dict[str, tuple[tuple[str, dict[str, object]], ...]] = {
 }
 
 
+def base_layer(builder: Builder, place: str, data: bytes, check: bool = True) -> dict[str, Any]:
+    """A layer with the content of one distribution set."""
+    digest = put(builder, f"/{place}/base.txz", data)
+    return module(
+        builder,
+        "layer",
+        check,
+        dataset=f"{place}/layers",
+        name="base",
+        image="evil",
+        archives=[{"path": f"/{place}/base.txz", "sha256": digest}],
+        leases=f"/{place}/leases",
+        receipt=f"/{place}/stages/layer.json",
+    )
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_an_archive_that_reaches_out_of_its_layer(builder: Builder, place: str, name: str) -> None:
     """Whether tar refuses or tames it, nothing outside of the layer is made or linked to."""
     members = tuple((path, dict(facts)) for path, facts in HOSTILE[name])
-    digest = put(builder, f"/{place}/evil.txz", archive(*members))
     passwd = builder.run(["stat", "-f", "%l", "/etc/passwd"]).stdout
-    result = module(
-        builder,
-        "layer",
-        False,
-        dataset=f"{place}/layers",
-        name="base",
-        image="evil",
-        archives=[{"path": f"/{place}/evil.txz", "sha256": digest}],
-        leases=f"/{place}/leases",
-        receipt=f"/{place}/stages/layer.json",
-    )
+    result = base_layer(builder, place, archive(*members), check=False)
     outside = [
         "/fhevil",
         "/tmp/fhevil",
@@ -119,22 +124,6 @@ def test_an_archive_that_reaches_out_of_its_layer(builder: Builder, place: str, 
             f"{place}/layers"
         ]
     assert files(builder, f"/{place}/leases") == [".lock"]
-
-
-def base_layer(builder: Builder, place: str, data: bytes, check: bool = True) -> dict[str, Any]:
-    """A layer with the content of one distribution set."""
-    digest = put(builder, f"/{place}/base.txz", data)
-    return module(
-        builder,
-        "layer",
-        check,
-        dataset=f"{place}/layers",
-        name="base",
-        image="evil",
-        archives=[{"path": f"/{place}/base.txz", "sha256": digest}],
-        leases=f"/{place}/leases",
-        receipt=f"/{place}/stages/layer.json",
-    )
 
 
 @pytest.mark.parametrize("kind", ["FIFOTYPE", "CHRTYPE", "BLKTYPE"])

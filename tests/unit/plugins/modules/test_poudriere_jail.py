@@ -158,17 +158,22 @@ def test_a_jail_whose_directory_is_gone_is_remade(call: Callable[..., dict[str, 
     assert not call()["changed"]
 
 
-def interrupted(*_arguments: object) -> None:
-    raise KeyboardInterrupt
+def half_make(call: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed when the jail is there and its receipt is not."""
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(poudriere_jail, "key_of", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            call()
 
 
 def test_a_half_made_jail_is_remade(
     call: Callable[..., dict[str, Any]], builder: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(poudriere_jail, "key_of", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            call()
+    half_make(call, monkeypatch)
     assert (builder.root / "etc/poudriere.d/jails/fh").is_dir()
     assert "interrupted" in call(check=True)["actions"][0]["reason"]
     call()
@@ -178,10 +183,7 @@ def test_a_half_made_jail_is_remade(
 def test_a_jail_that_is_finished_while_it_is_looked_at_is_ours(
     call: Callable[..., dict[str, Any]], builder: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(poudriere_jail, "key_of", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            call()
+    half_make(call, monkeypatch)
     intent = Path(poudriere_jail.intent_path(str(builder.root / "etc"), "fh"))
     jail = _poudriere.jail
 
